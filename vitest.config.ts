@@ -1,0 +1,38 @@
+import { defineConfig } from 'vitest/config'
+
+/**
+ * Each project is a class of tests by what it needs; the suffix of a test file says which class it belongs to.
+ * pure: nothing. net: loopback sockets. pg: real PostgreSQL servers on loopback. repmgr: Debian's repmgr as well.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'pure',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/**/*.{net,pg,repmgr}.test.ts'],
+        },
+      },
+      { test: { name: 'net', include: ['test/**/*.net.test.ts'], testTimeout: 10_000 } },
+      {
+        test: {
+          name: 'pg',
+          include: ['test/**/*.pg.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'repmgr',
+          include: ['test/**/*.repmgr.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+})
