@@ -55,6 +55,11 @@ export interface NodeAnswer {
   /** The highest timeline the control file knows: exact on a primary, a lower bound on a standby. */
   readonly timelineIdAtLeast: number
   readonly systemIdentifier: string
+  /**
+   * `pg_postmaster_start_time()` in microseconds since 1970, as text. With the system identifier it names one running
+   * server: it shows that two addresses lead to the same one, and that a server restarted between two probes.
+   */
+  readonly postmasterStartedAt: string
   /** Write position on a primary, received position on a standby; `null` when a standby has received nothing. */
   readonly lsn: Lsn | null
   /** Replayed position of a standby; `null` on a primary. */
