@@ -2,6 +2,7 @@
  * What the core's callers need from the world. Effects implement these; tests give their own.
  */
 import type { NodeAddress, Observation } from './topology/observation.ts'
+import type { Epoch } from './topology/topology-state.ts'
 
 /** Time. Elapsed time is always monotonic; wall time is for people to read. */
 export interface Clock {
@@ -30,4 +31,17 @@ export interface NodeIdentity {
   /** The name in the config, or repmgr's `node_name` for a discovered node. Unique. */
   readonly name: string
   readonly address: NodeAddress
+}
+
+/** What survives a restart: evidence and operators' orders, never a verdict. */
+export interface PersistentState {
+  readonly epoch: Epoch | null
+  /** Names of nodes that an operator has fenced. */
+  readonly fenced: readonly string[]
+}
+
+/** Keeps the persistent state on disk. */
+export interface StateStore {
+  /** Resolves when it is on disk for good (fsync). Rejects when it is not: then nothing may be acted on. */
+  readonly save: (state: PersistentState) => Promise<void>
 }

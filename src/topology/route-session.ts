@@ -63,7 +63,11 @@ function routeToPrimary(context: RouteContext): Routing {
 }
 
 /** A decision that was not renewed in time says nothing any more: this process may have been frozen. */
-export function isFresh({ decision, now, decisionTtlMs }: RouteContext): boolean {
+export function isFresh({
+  decision,
+  now,
+  decisionTtlMs,
+}: Pick<RouteContext, 'decision' | 'now' | 'decisionTtlMs'>): boolean {
   return decision !== null && now - decision.provenAt <= decisionTtlMs
 }
 

@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+/**
+ * The entry of the program. It uses nothing that an old Node does not know, so that there it can say what to do instead
+ * of failing with a syntax error; everything else is behind the dynamic import.
+ */
+import process from 'node:process'
+
+const NODE_MAJOR_MIN = 22
+const NODE_MINOR_MIN = 22
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (major < NODE_MAJOR_MIN || (major === NODE_MAJOR_MIN && minor < NODE_MINOR_MIN)) {
+  process.stderr.write(
+    `pgha-proxy needs Node.js ${NODE_MAJOR_MIN}.${NODE_MINOR_MIN} or newer; this is ${process.versions.node} (${process.execPath}).\n` +
+      'Install a newer one (https://nodejs.org, your distribution, nvm), use the Docker image, or in a checkout run\n' +
+      `  npx node@24 ${process.argv[1] ?? 'pgha-proxy'} …\n`,
+  )
+  process.exitCode = 2
+} else {
+  const { main } = await import('./main.ts')
+  process.exitCode = await main(process.argv.slice(2))
+}

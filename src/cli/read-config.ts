@@ -1,0 +1,29 @@
+/** Reads the configuration for a command and says all its faults at once. Command line layer. */
+import type { Config } from '../config/config.ts'
+import { formatFaults } from '../config/fault.ts'
+import { loadConfigFile } from '../config/load-file.ts'
+import { readSecretFile } from '../config/secret-file.ts'
+import type { Terminal } from './terminal.ts'
+
+/** `null` when it is faulty: that was said on standard error. */
+export async function readConfig(file: string, terminal: Terminal): Promise<Config | null> {
+  const loaded = await loadConfigFile(file, terminal.environment)
+  if (loaded.ok) {
+    for (const warning of loaded.warnings) terminal.err(`${formatFaults([warning], file)}\n`)
+    return loaded.config
+  }
+  terminal.err(`${formatFaults(loaded.faults, file)}\n`)
+  return null
+}
+
+/** The admin token, from the configuration or its file; `null` when there is none: orders are off then. */
+export async function readAdminToken(
+  config: Config,
+): Promise<{ readonly ok: true; readonly token: string | null } | { readonly ok: false; readonly problem: string }> {
+  const { admin } = config
+  if (admin === null) return { ok: true, token: null }
+  if (admin.token !== null) return { ok: true, token: admin.token }
+  if (admin.tokenFile === null) return { ok: true, token: null }
+  const file = await readSecretFile(admin.tokenFile)
+  return file.ok ? { ok: true, token: file.secret } : { ok: false, problem: `admin.token_file ${file.problem}` }
+}

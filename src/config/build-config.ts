@@ -1,0 +1,56 @@
+/** Turns a checked document (the file's keys) into `Config` (the program's names, with units). Pure; cannot fail. */
+import type { Config, ListenerConfig } from './config.ts'
+import type { ConfigDocument } from './schema.ts'
+
+/** The configuration of a document without faults. */
+export function buildConfig(document: ConfigDocument): Config {
+  const { monitor, policy, hold, limits, keepalive, admin } = document
+  return {
+    listeners: document.listeners.map(
+      (listener): ListenerConfig => ({
+        address: listener.address,
+        route: listener.route,
+        tls: { mode: listener.tls.mode },
+        balance: listener.balance,
+        maxLagBytes: listener.max_lag,
+        fallback: listener.fallback,
+        onPromotion: listener.on_promotion,
+      }),
+    ),
+    nodes: document.nodes.map(({ name, address }) => ({ name, address })),
+    discovery: document.discovery,
+    monitor: {
+      user: monitor.user,
+      password: monitor.password ?? null,
+      passwordFile: monitor.password_file ?? null,
+      database: monitor.database,
+      sslmode: monitor.sslmode,
+      sslrootcert: monitor.sslrootcert ?? null,
+      intervalMs: monitor.interval,
+      fastIntervalMs: monitor.fast_interval,
+      timeoutMs: monitor.timeout,
+      failures: monitor.failures,
+      decisionTtlMs: monitor.decision_ttl,
+    },
+    policy: {
+      requireMajority: policy.require_majority,
+      graceMs: policy.grace,
+      endSessionsWhenRefused: policy.end_sessions_when_refused,
+    },
+    hold: { timeoutMs: hold.timeout, maxSessions: hold.max_sessions, releaseRate: hold.release_rate },
+    limits: {
+      maxSessions: limits.max_sessions,
+      startupTimeoutMs: limits.startup_timeout,
+      connectTimeoutMs: limits.connect_timeout,
+    },
+    keepalive: { clientMs: keepalive.client, serverMs: keepalive.server },
+    shutdown: { graceMs: document.shutdown.grace },
+    workers: document.workers,
+    admin:
+      admin === 'off'
+        ? null
+        : { address: admin.address, token: admin.token ?? null, tokenFile: admin.token_file ?? null },
+    stateDir: document.state_dir,
+    log: { level: document.log.level, format: document.log.format },
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * The configuration as the rest of the program reads it: parsed, complete, immutable. Durations are milliseconds, sizes
+ * bytes, addresses objects; every default is filled in. It says nothing of YAML, and nothing here checks anything:
+ * that is schema.ts and load.ts, which also say what each setting means and how far it may go.
+ */
+import type { NodeIdentity } from '../ports.ts'
+
+export const ROUTES = ['primary', 'standby', 'any'] as const
+export type Route = (typeof ROUTES)[number]
+
+export const TLS_MODES = ['passthrough', 'off', 'terminate'] as const
+export type TlsMode = (typeof TLS_MODES)[number]
+
+export const BALANCES = ['least-sessions', 'round-robin'] as const
+export type Balance = (typeof BALANCES)[number]
+
+/** libpq's modes, weakest first. */
+export const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
+export type SslMode = (typeof SSL_MODES)[number]
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** `auto` is `pretty` when standard output is a terminal and `json` otherwise. */
+export const LOG_FORMATS = ['json', 'pretty', 'auto'] as const
+export type LogFormat = (typeof LOG_FORMATS)[number]
+
+/** Where a listener accepts. `port` 0 to 65535, 0 for any free one; `path` is absolute; `name` is systemd's FileDescriptorName. */
+export type ListenerAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'fd'; readonly name: string }
+
+/** One address that clients connect to. On a `primary` listener the last four fields have no effect. */
+export interface ListenerConfig {
+  readonly address: ListenerAddress
+  readonly route: Route
+  readonly tls: { readonly mode: TlsMode }
+  readonly balance: Balance
+  readonly maxLagBytes: number
+  readonly fallback: 'primary' | 'none'
+  /** What happens to sessions of a standby listener whose standby is promoted. */
+  readonly onPromotion: 'keep' | 'end'
+}
+
+/** How the nodes are asked. `password` is a secret: see redact.ts. At most one of `password`, `passwordFile` is given. */
+export interface MonitorConfig {
+  readonly user: string
+  readonly password: string | null
+  readonly passwordFile: string | null
+  readonly database: string
+  readonly sslmode: SslMode
+  /** File of trusted certificate authorities, or `system`; `null` = libpq's own default. Given only with `verify-*`. */
+  readonly sslrootcert: string | null
+  readonly intervalMs: number
+  readonly fastIntervalMs: number
+  readonly timeoutMs: number
+  readonly failures: number
+  readonly decisionTtlMs: number
+}
+
+/** The admin HTTP server. `token` is a secret; with neither token nor file every POST is off. */
+export interface AdminConfig {
+  readonly address: { readonly host: string; readonly port: number }
+  readonly token: string | null
+  readonly tokenFile: string | null
+}
+
+export interface Config {
+  /** At least one; addresses unique. */
+  readonly listeners: readonly ListenerConfig[]
+  /** At least one; names unique, 1 to 63 characters; addresses unique. */
+  readonly nodes: readonly NodeIdentity[]
+  readonly discovery: 'repmgr' | 'none'
+  readonly monitor: MonitorConfig
+  readonly policy: {
+    readonly requireMajority: boolean
+    readonly graceMs: number
+    readonly endSessionsWhenRefused: boolean
+  }
+  /** `timeoutMs` 0 or `maxSessions` 0: never hold. `releaseRate` is sessions a second. */
+  readonly hold: { readonly timeoutMs: number; readonly maxSessions: number; readonly releaseRate: number }
+  readonly limits: {
+    readonly maxSessions: number
+    readonly startupTimeoutMs: number
+    readonly connectTimeoutMs: number
+  }
+  /** Idle time before the first TCP keepalive packet; 0 = off. */
+  readonly keepalive: { readonly clientMs: number; readonly serverMs: number }
+  /** How long running sessions may go on after the first stop signal; 0 = they are ended at once. */
+  readonly shutdown: { readonly graceMs: number }
+  readonly workers: number | 'auto'
+  /** `null` when switched off with `admin: off`. */
+  readonly admin: AdminConfig | null
+  readonly stateDir: string
+  readonly log: { readonly level: LogLevel; readonly format: LogFormat }
+}

@@ -1,0 +1,22 @@
+/**
+ * Settings that are understood but not built yet: parsed, then refused, each with its place. The only list of them:
+ * delete an entry when its feature is there.
+ */
+import type { Draft } from './draft.ts'
+import type { RuleFault } from './impossible.ts'
+
+const VERSION = '0.1'
+
+/** Every use of a setting that this version cannot honour. */
+export function findNotYetAvailable(draft: Draft): readonly RuleFault[] {
+  const faults: RuleFault[] = []
+  const refuse = (path: RuleFault['path'], expected: string) =>
+    faults.push({ path, problem: `is not available in this version (${VERSION})`, expected })
+
+  for (const [index, listener] of draft.listeners.entries()) {
+    if (listener?.tls?.mode === 'terminate') refuse(['listeners', index, 'tls', 'mode'], 'passthrough or off')
+    if (listener?.address?.kind === 'fd') refuse(['listeners', index, 'address'], 'host:port, [v6]:port or unix:/path')
+  }
+  if (draft.workers !== undefined && draft.workers !== 1) refuse(['workers'], '1')
+  return faults
+}

@@ -1,0 +1,403 @@
+/**
+ * The running proxy: makes the parts, wires them, starts them in order and stops them in reverse. Composition layer; the
+ * only place that knows every part.
+ *
+ * Order of start: state file (can it be kept?), listeners and admin address (are they free?), then the probes. Clients
+ * that come before the first decision are held like any others.
+ */
+import type { Socket } from 'node:net'
+import type { Logger } from 'pino'
+import { formatListenerAddress } from '../config/address.ts'
+import type { Config, ListenerConfig } from '../config/config.ts'
+import { resolveMonitorPassword } from '../config/monitor-password.ts'
+import { Admission } from '../net/admission.ts'
+import { Listener } from '../net/listener.ts'
+import { Session } from '../net/session.ts'
+import type { Hint, SessionEnvironment } from '../net/session-environment.ts'
+import { SessionRegistry } from '../net/session-registry.ts'
+import { createSharedLookup } from '../net/shared-lookup.ts'
+import { AdminServer } from '../observability/admin-server.ts'
+import { buildStatus, type Status } from '../observability/status.ts'
+import type { Clock, NodeIdentity, Prober } from '../ports.ts'
+import { HealthLoop } from '../probe/health-loop.ts'
+import { createPgProber } from '../probe/pg-prober.ts'
+import type { NodeAddress } from '../topology/observation.ts'
+import { isFresh, type RouteRequest } from '../topology/route-session.ts'
+import { DecisionLog } from './decision-log.ts'
+import { describeChanges } from './describe-changes.ts'
+import { admissionSettings, healthSettings, routeRequest, sessionSettings } from './settings.ts'
+import { StateFile } from './state-file.ts'
+
+export interface DaemonOptions {
+  readonly config: Config
+  /** The admin token, read from its file already; `null`: orders are off. */
+  readonly adminToken: string | null
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly version: string
+}
+
+/** The daemon cannot start: what, and what to do about it. */
+export class StartError extends Error {
+  override readonly name = 'StartError'
+  readonly hint: string
+
+  constructor(message: string, hint: string, cause: unknown) {
+    super(message, { cause })
+    this.hint = hint
+  }
+}
+
+export class Daemon {
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #version: string
+  readonly #environment: DaemonOptions['environment']
+  readonly #adminToken: string | null
+  readonly #startedAt: number
+  readonly #registry = new SessionRegistry()
+  readonly #admission: Admission
+  readonly #decisionLog: DecisionLog
+  readonly #stateFile: StateFile
+  readonly #lookup = createSharedLookup()
+  readonly #listeners = new Map<string, Listener>()
+  #config: Config
+  #health: HealthLoop | null = null
+  #admin: AdminServer | null = null
+  #isDraining = false
+
+  constructor(options: DaemonOptions) {
+    this.#config = options.config
+    this.#clock = options.clock
+    this.#logger = options.logger
+    this.#version = options.version
+    this.#environment = options.environment
+    this.#adminToken = options.adminToken
+    this.#startedAt = options.clock.now()
+    this.#decisionLog = new DecisionLog(options.logger)
+    this.#stateFile = new StateFile(options.config.stateDir)
+    this.#admission = new Admission({
+      clock: options.clock,
+      registry: this.#registry,
+      settings: admissionSettings(options.config),
+      events: {
+        onFirstRouted: (node, afterDecisionMs) =>
+          this.#logger.info(
+            { node, afterDecisionMs: round(afterDecisionMs) },
+            'first session routed to the new primary',
+          ),
+        onAllReleased: (count) => this.#logger.info({ sessions: count }, 'all held sessions released'),
+      },
+    })
+  }
+
+  /** Rejects with a StartError; then nothing is left open. */
+  async start(): Promise<void> {
+    const health = await this.#createHealthLoop()
+    this.#health = health
+    try {
+      for (const listener of this.#config.listeners) await this.#openListener(listener)
+      await this.#openAdmin(health)
+    } catch (error) {
+      this.#closeListeners()
+      await this.#admin?.close()
+      throw error
+    }
+    health.start()
+  }
+
+  /** `listen` addresses as they were opened. */
+  get listenAddresses(): string[] {
+    return [...this.#listeners.values()].map((listener) => listener.address)
+  }
+
+  get adminAddress(): string | null {
+    return this.#admin?.address ?? null
+  }
+
+  /**
+   * Takes over what can change while sessions run, and says what changed and what waits for a restart. Nothing is
+   * changed when a new listener cannot be opened: then it rejects with a StartError.
+   */
+  async reload(config: Config): Promise<void> {
+    const before = this.#config
+    const wanted = new Map(config.listeners.map((listener) => [formatListenerAddress(listener.address), listener]))
+    const opened: string[] = []
+    try {
+      for (const [address, listener] of wanted) {
+        if (this.#listeners.has(address)) continue
+        await this.#openListener(listener)
+        opened.push(address)
+      }
+    } catch (error) {
+      for (const address of opened) this.#closeListener(address)
+      throw error
+    }
+    for (const address of [...this.#listeners.keys()]) if (!wanted.has(address)) this.#closeListener(address)
+    const { live, afterRestart } = describeChanges(before, config)
+    this.#config = { ...config, admin: before.admin, stateDir: before.stateDir, workers: before.workers }
+    this.#logger.level = config.log.level
+    this.#admission.configure(admissionSettings(config))
+    this.#health?.configure(healthSettings(config))
+    this.#logger.info(
+      { changed: live },
+      live.length === 0 ? 'configuration reloaded: nothing changed' : 'configuration reloaded',
+    )
+    if (afterRestart.length > 0) this.#logger.warn({ changed: afterRestart }, 'these changes need a restart')
+  }
+
+  /**
+   * Stops admitting, lets running sessions go on for at most `shutdown.grace` while probing and fencing continue, ends
+   * those that are left, then stops everything. `hurry` resolves when the grace is over before its time.
+   */
+  async stop(hurry: Promise<void>): Promise<void> {
+    this.#isDraining = true
+    const { graceMs } = this.#config.shutdown
+    this.#closeListeners()
+    for (const session of this.#registry.all()) session.stopIfWaiting()
+    this.#logger.info({ sessions: this.#registry.size, graceMs }, 'draining')
+    await Promise.race([this.#registry.whenEmpty(), this.#delay(graceMs), hurry])
+    const left = this.#registry.all()
+    for (const session of left) session.stop()
+    // The farewells have to leave; sessions close themselves after their linger at the latest.
+    await Promise.race([this.#registry.whenEmpty(), hurry])
+    for (const session of this.#registry.all()) session.destroy()
+    await this.#health?.stop()
+    this.#admission.close()
+    await this.#admin?.close()
+    this.#logger.info({ sessionsEnded: left.length }, 'stopped')
+  }
+
+  status(): Status {
+    const health = this.#health
+    if (health === null) throw new Error('the daemon has not been started')
+    const { decision, state, members, evidence } = health.snapshot
+    return buildStatus({
+      decision,
+      state,
+      members,
+      evidence,
+      sessionCountOn: (node) => this.#registry.countOn(node),
+      sessions: {
+        active: this.#registry.size - this.#admission.heldCount,
+        held: this.#admission.heldCount,
+        accepted: this.#registry.acceptedCount,
+        ended: this.#registry.endedCounts,
+      },
+      listeners: this.listenAddresses,
+      isDraining: this.#isDraining,
+      version: this.#version,
+      startedAt: this.#startedAt,
+      now: this.#clock.now(),
+      wallTime: this.#clock.wallTime(),
+    })
+  }
+
+  #isReady(): boolean {
+    const decision = this.#admission.decision
+    if (this.#isDraining || decision === null || decision.primary === null) return false
+    const context = { decision, now: this.#clock.now(), decisionTtlMs: this.#config.monitor.decisionTtlMs }
+    return isFresh(context) && [...this.#listeners.values()].every((listener) => listener.isOpen)
+  }
+
+  // --- The parts ---------------------------------------------------------------------------------------------------
+
+  async #createHealthLoop(): Promise<HealthLoop> {
+    const loaded = await this.#stateFile.load()
+    if (loaded.kind === 'unreadable') {
+      this.#logger.warn(
+        { file: this.#stateFile.path, problem: loaded.problem },
+        'the state file is unreadable: starting cold, without the memory of the last accepted primary',
+      )
+    }
+    try {
+      await this.#stateFile.proveWritable(loaded)
+    } catch (error) {
+      throw new StartError(
+        `the state file ${this.#stateFile.path} cannot be written: ${(error as Error).message}`,
+        'make state_dir a directory that this user can write to: what was accepted must survive a restart',
+        error,
+      )
+    }
+    const restored = loaded.kind === 'loaded' ? loaded.state : { epoch: null, fenced: [] }
+    if (restored.epoch !== null) this.#logger.info({ epoch: restored.epoch }, 'last accepted primary')
+    return new HealthLoop({
+      clock: this.#clock,
+      store: this.#stateFile,
+      settings: healthSettings(this.#config),
+      restored,
+      createProber: (node) => this.#createProber(node),
+      events: {
+        onDecision: (decision) => this.#decisionLog.takeDecision(decision, this.#admission.takeDecision(decision)),
+        onObservation: (node, observation) => this.#decisionLog.takeObservation(node, observation),
+        onMembers: (added, removed) => {
+          const names = (nodes: readonly NodeIdentity[]): string[] => nodes.map((node) => node.name)
+          this.#logger.info({ added: names(added), removed: names(removed) }, 'nodes changed')
+        },
+        onEpochSaved: (epoch) => this.#logger.info({ epoch }, 'primary accepted'),
+        onSaveFailed: (epoch, error) =>
+          this.#logger.error(
+            { epoch, problem: error.message, file: this.#stateFile.path },
+            'the epoch cannot be written: nobody is admitted until it can',
+          ),
+      },
+    })
+  }
+
+  #createProber(node: NodeIdentity): Prober {
+    const { monitor } = this.#config
+    return createPgProber({
+      node,
+      clock: this.#clock,
+      monitor: {
+        user: monitor.user,
+        database: monitor.database,
+        sslmode: monitor.sslmode,
+        sslrootcert: monitor.sslrootcert,
+        timeoutMs: monitor.timeoutMs,
+        password: () => this.#monitorPassword(node.address),
+      },
+    })
+  }
+
+  async #monitorPassword(address: NodeAddress): Promise<string | null> {
+    const found = await resolveMonitorPassword({
+      monitor: this.#config.monitor,
+      address,
+      environment: this.#environment,
+    })
+    if (found.kind === 'found') return found.password
+    const problem = found.kind === 'failed' ? found.problem : found.warning
+    if (problem !== null) this.#logger.warn({ problem }, 'monitoring password')
+    return null
+  }
+
+  async #openListener(config: ListenerConfig): Promise<void> {
+    const key = formatListenerAddress(config.address)
+    const listener = new Listener({
+      address: config.address,
+      keepAliveMs: this.#config.keepalive.clientMs,
+      onConnection: (socket) => this.#accept(socket, key),
+      onError: (error) => this.#logger.error({ listener: key, problem: error.message }, 'listener failed'),
+    })
+    try {
+      await listener.open()
+    } catch (error) {
+      throw new StartError(`cannot listen on ${key}: ${(error as Error).message}`, listenHint(error), error)
+    }
+    this.#listeners.set(key, listener)
+    this.#logger.info({ listener: listener.address, route: config.route, tls: config.tls.mode }, 'listening')
+  }
+
+  #accept(socket: Socket, key: string): void {
+    const config = this.#config.listeners.find((listener) => formatListenerAddress(listener.address) === key)
+    if (config === undefined) {
+      socket.destroy()
+      return
+    }
+    new Session(socket, this.#environmentOf(config))
+  }
+
+  readonly #environments = new WeakMap<ListenerConfig, SessionEnvironment>()
+
+  /** One for each listener and configuration, shared by its sessions. */
+  #environmentOf(config: ListenerConfig): SessionEnvironment {
+    const known = this.#environments.get(config)
+    if (known !== undefined) return known
+    const environment: SessionEnvironment = {
+      request: routeRequest(config),
+      tlsMode: config.tls.mode === 'off' ? 'off' : 'passthrough',
+      onPromotion: config.onPromotion,
+      settings: () => sessionSettings(this.#config),
+      addressOf: (node) => this.#addressOf(node),
+      cancelTargets: (request) => this.#cancelTargets(request),
+      onHint: (node, hint) => this.#takeHint(node, hint),
+      admission: this.#admission,
+      registry: this.#registry,
+      clock: this.#clock,
+      lookup: this.#lookup,
+      logger: this.#logger,
+    }
+    this.#environments.set(config, environment)
+    return environment
+  }
+
+  #addressOf(node: string): NodeAddress | null {
+    return this.#health?.snapshot.members.find((member) => member.name === node)?.address ?? null
+  }
+
+  #cancelTargets({ route }: RouteRequest): string[] {
+    const decision = this.#admission.decision
+    if (decision === null) return []
+    const readable = [...decision.nodes].filter(([, verdict]) => verdict.readable).map(([name]) => name)
+    const primary = decision.primary === null ? [] : [decision.primary]
+    return route === 'primary' ? primary : [...primary, ...readable]
+  }
+
+  #takeHint(node: string, hint: Hint): void {
+    this.#health?.hint(node, { fresh: hint === 'not-accepting' })
+  }
+
+  async #openAdmin(health: HealthLoop): Promise<void> {
+    const { admin } = this.#config
+    if (admin === null) return
+    const server = new AdminServer({
+      address: admin.address,
+      token: this.#adminToken,
+      actions: {
+        status: () => this.status(),
+        isReady: () => this.#isReady(),
+        accept: (node) => health.accept(node),
+        fence: (node) => health.fence(node),
+        unfence: (node) => health.unfence(node),
+      },
+      onOrder: ({ result, ...order }) =>
+        this.#logger.warn({ ...order, ok: result.ok, result: result.ok ? result.message : result.problem }, 'order'),
+    })
+    try {
+      await server.open()
+    } catch (error) {
+      const { host, port } = admin.address
+      throw new StartError(
+        `cannot open the admin address ${host}:${port}: ${(error as Error).message}`,
+        listenHint(error),
+        error,
+      )
+    }
+    this.#admin = server
+    this.#logger.info({ admin: server.address, orders: this.#adminToken === null ? 'off' : 'on' }, 'admin address open')
+  }
+
+  #closeListeners(): void {
+    for (const address of [...this.#listeners.keys()]) this.#closeListener(address)
+  }
+
+  #closeListener(address: string): void {
+    this.#listeners.get(address)?.close()
+    this.#listeners.delete(address)
+  }
+
+  #delay(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.schedule(delayMs, resolve)
+    })
+  }
+}
+
+function listenHint(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'EADDRINUSE':
+      return 'another program listens there (the old proxy?): stop it, or choose another address'
+    case 'EACCES':
+      return 'ports below 1024 and protected folders need a privilege: choose another address or grant it'
+    case 'EADDRNOTAVAIL':
+      return 'this machine has no such address'
+    default:
+      return 'check the address in the configuration'
+  }
+}
+
+function round(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10
+}

@@ -1,0 +1,49 @@
+/**
+ * One line in the log for each change of the decision, with its sentence; repetitions say nothing. Composition layer.
+ */
+import type { Logger } from 'pino'
+import type { Observation } from '../topology/observation.ts'
+import type { Decision } from '../topology/topology-state.ts'
+
+export class DecisionLog {
+  readonly #logger: Logger
+  #reason: string | null = null
+  #warnings = new Set<string>()
+  /** The class of the running failure of each node, and how often it was seen. */
+  readonly #failures = new Map<string, { readonly failure: string; count: number }>()
+
+  constructor(logger: Logger) {
+    this.#logger = logger
+  }
+
+  takeDecision(decision: Decision, endedCount: number): void {
+    if (decision.reason !== this.#reason) {
+      const { kind, primary, reason } = decision
+      const level = kind === 'serving' || decision.accept !== null ? 'info' : kind === 'split-brain' ? 'error' : 'warn'
+      this.#logger[level]({ state: kind, primary, reason, sessionsEnded: endedCount }, 'decision')
+      this.#reason = reason
+    } else if (endedCount > 0) {
+      this.#logger.warn({ sessionsEnded: endedCount, reason: decision.reason }, 'sessions ended')
+    }
+    const warnings = new Set(decision.warnings)
+    for (const warning of warnings) if (!this.#warnings.has(warning)) this.#logger.warn({ warning }, 'warning')
+    for (const warning of this.#warnings) if (!warnings.has(warning)) this.#logger.info({ warning }, 'warning over')
+    this.#warnings = warnings
+  }
+
+  takeObservation(node: string, observation: Observation): void {
+    const known = this.#failures.get(node)
+    if (observation.kind === 'answered') {
+      if (known === undefined) return
+      this.#failures.delete(node)
+      this.#logger.info({ node, failure: known.failure, probesFailed: known.count }, 'node answers again')
+      return
+    }
+    if (known?.failure === observation.failure) {
+      known.count += 1
+      return
+    }
+    this.#failures.set(node, { failure: observation.failure, count: 1 })
+    this.#logger.info({ node, failure: observation.failure, detail: observation.detail }, 'probe failed')
+  }
+}

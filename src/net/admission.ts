@@ -1,0 +1,208 @@
+/**
+ * Who gets a node and who waits: routes sessions by the current decision, keeps the hold queue and releases it at a
+ * bounded rate. A decision is taken in three steps that never mix: fence, then note, then admit. Effect layer.
+ */
+import type { Clock } from '../ports.ts'
+import { HoldQueue, ReleaseGate } from '../session/hold-queue.ts'
+import { isFresh, type RouteContext, type RouteRequest, type Routing, routeSession } from '../topology/route-session.ts'
+import type { Decision } from '../topology/topology-state.ts'
+import type { SessionRegistry } from './session-registry.ts'
+
+/** Someone who wants a node. */
+export interface Applicant {
+  readonly request: RouteRequest
+  /** Called when a node was found for a held applicant; it has left the queue by then. */
+  admit(routing: Extract<Routing, { kind: 'node' }>): void
+  /** Called when it cannot be routed any more: no standby and no fallback. It has left the queue by then. */
+  refuse(): void
+}
+
+export interface AdmissionSettings {
+  readonly holdSessionsMax: number
+  /** Sessions per second. */
+  readonly releaseRate: number
+  readonly decisionTtlMs: number
+}
+
+export type AdmissionAnswer = Routing | { readonly kind: 'queue-full' }
+
+export interface AdmissionEvents {
+  /** The first session after a change of primary was routed there. */
+  readonly onFirstRouted?: (node: string, afterDecisionMs: number) => void
+  /** Sessions were waiting and the last of them has been released. */
+  readonly onAllReleased?: (count: number) => void
+}
+
+export class Admission {
+  readonly #clock: Clock
+  readonly #registry: SessionRegistry
+  readonly #events: AdmissionEvents
+  readonly #queue: HoldQueue<Applicant>
+  readonly #doubtedAt = new Map<string, number>()
+  #settings: AdmissionSettings
+  #gate: ReleaseGate
+  #decision: Decision | null = null
+  #primaryAcceptedAt: { readonly node: string; readonly at: number } | null = null
+  #isFencing = false
+  #cancelRelease: (() => void) | null = null
+  #turn = 0
+  #releasedCount = 0
+  #heldSinceEmpty = 0
+  #heldCount = 0
+
+  constructor(options: {
+    readonly clock: Clock
+    readonly registry: SessionRegistry
+    readonly settings: AdmissionSettings
+    readonly events?: AdmissionEvents
+  }) {
+    this.#clock = options.clock
+    this.#registry = options.registry
+    this.#settings = options.settings
+    this.#events = options.events ?? {}
+    this.#queue = new HoldQueue(options.settings.holdSessionsMax)
+    this.#gate = new ReleaseGate(options.settings.releaseRate, options.clock.now())
+  }
+
+  get decision(): Decision | null {
+    return this.#decision
+  }
+
+  get heldCount(): number {
+    return this.#queue.size
+  }
+
+  /** Sessions ever held, and ever released from the queue to a node. */
+  get totals(): { readonly held: number; readonly released: number } {
+    return { held: this.#heldCount, released: this.#releasedCount }
+  }
+
+  /** New settings hold from now on; nobody who is held is thrown out by them. */
+  configure(settings: AdmissionSettings): void {
+    this.#settings = settings
+    this.#queue.sizeMax = settings.holdSessionsMax
+    this.#gate = new ReleaseGate(settings.releaseRate, this.#clock.now())
+  }
+
+  /** Why nobody is routed to the primary now, for the client that waited in vain. */
+  get holdReason(): string {
+    if (this.#decision === null) return 'no decision yet'
+    if (this.#decision.primary !== null && !isFresh(this.#context())) return 'the last decision has expired'
+    if (this.#decision.primary !== null) return `${this.#decision.primary} takes no connections`
+    return this.#decision.reason
+  }
+
+  /** A node at once, a place in the queue, or neither. Whoever holds a place is admitted later or leaves it. */
+  seek(applicant: Applicant): AdmissionAnswer {
+    const routing = this.#route(applicant)
+    if (routing.kind === 'refuse') return routing
+    // While a release is under way there are others before, who could be routed as well.
+    if (routing.kind === 'node' && this.#cancelRelease === null) {
+      this.#noteRouted(routing)
+      return routing
+    }
+    if (!this.#queue.add(applicant)) return { kind: 'queue-full' }
+    this.#heldCount += 1
+    this.#heldSinceEmpty += 1
+    return { kind: 'hold' }
+  }
+
+  leaveQueue(applicant: Applicant): void {
+    if (this.#queue.remove(applicant) && this.#queue.size === 0) this.#heldSinceEmpty = 0
+  }
+
+  /** A node refused a dial, or took the connection and nobody's login: no more sessions until it proves itself anew. */
+  doubt(node: string): void {
+    this.#doubtedAt.set(node, this.#clock.now())
+  }
+
+  /** Fences by the decision, then admits by it. Returns how many sessions were ended. */
+  takeDecision(decision: Decision): number {
+    const before = this.#decision
+    // Sessions that are moved off their node now must not be routed before the last one of the old node is fenced.
+    this.#isFencing = true
+    this.#decision = decision
+    const endedCount = this.#registry.applyDecision(decision)
+    this.#isFencing = false
+    if (decision.primary !== null && decision.primary !== before?.primary) {
+      this.#primaryAcceptedAt = { node: decision.primary, at: this.#clock.now() }
+    }
+    this.#clearDoubts(decision)
+    this.#release()
+    return endedCount
+  }
+
+  /** Stops releasing. Those who wait stay in the queue until they leave it. */
+  close(): void {
+    this.#cancelRelease?.()
+    this.#cancelRelease = null
+  }
+
+  #context(): RouteContext {
+    return {
+      decision: this.#decision,
+      now: this.#clock.now(),
+      decisionTtlMs: this.#settings.decisionTtlMs,
+      doubtedAt: this.#doubtedAt,
+      sessionCount: (node) => this.#registry.countOn(node),
+      turn: this.#turn,
+    }
+  }
+
+  #route(applicant: Applicant): Routing {
+    if (this.#isFencing) return { kind: 'hold' }
+    return routeSession(applicant.request, this.#context())
+  }
+
+  #noteRouted(routing: Extract<Routing, { kind: 'node' }>): void {
+    this.#turn += 1
+    const accepted = this.#primaryAcceptedAt
+    if (accepted !== null && routing.node === accepted.node) {
+      this.#primaryAcceptedAt = null
+      this.#events.onFirstRouted?.(routing.node, this.#clock.now() - accepted.at)
+    }
+  }
+
+  /** A proof for the primary that was asked for after the doubt clears it; a standby's doubt ends with the next answer. */
+  #clearDoubts(decision: Decision): void {
+    for (const [node, at] of this.#doubtedAt) {
+      const isPrimary = node === decision.primary
+      if (isPrimary ? decision.provenAt > at : this.#clock.now() - at > this.#settings.decisionTtlMs) {
+        this.#doubtedAt.delete(node)
+      }
+    }
+  }
+
+  #release(): void {
+    this.#cancelRelease?.()
+    this.#cancelRelease = null
+    if (this.#queue.size === 0) return
+    let isGateClosed = false
+    for (const applicant of this.#queue) {
+      const routing = this.#route(applicant)
+      if (routing.kind === 'hold') continue
+      if (!this.#gate.take(this.#clock.now())) {
+        isGateClosed = true
+        break
+      }
+      this.#queue.remove(applicant)
+      if (routing.kind === 'refuse') {
+        applicant.refuse()
+        continue
+      }
+      this.#noteRouted(routing)
+      this.#releasedCount += 1
+      applicant.admit(routing)
+    }
+    if (isGateClosed) {
+      this.#cancelRelease = this.#clock.schedule(this.#gate.delayMs(this.#clock.now()), () => {
+        this.#cancelRelease = null
+        this.#release()
+      })
+    }
+    if (this.#queue.size === 0 && this.#heldSinceEmpty > 0) {
+      this.#events.onAllReleased?.(this.#heldSinceEmpty)
+      this.#heldSinceEmpty = 0
+    }
+  }
+}

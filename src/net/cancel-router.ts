@@ -1,0 +1,72 @@
+/**
+ * Hands a CancelRequest on, untouched: to the node of the session that owns the key, or, when the key is not known, to
+ * every node the listener may route to (a wrong key is ignored by PostgreSQL). Effect layer. The client gets no answer,
+ * as from PostgreSQL; its connection is closed when the servers have closed theirs.
+ *
+ * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
+ */
+import type { Socket } from 'node:net'
+import { dialBackend } from './backend-dialer.ts'
+import type { SessionEnvironment } from './session-environment.ts'
+
+/** From the request to the end of the last server's connection, whatever happens. */
+export const CANCEL_TIMEOUT_MS = 10_000
+
+type CancelEnvironment = Pick<
+  SessionEnvironment,
+  'request' | 'settings' | 'addressOf' | 'cancelTargets' | 'registry' | 'clock' | 'lookup'
+>
+
+/**
+ * `packet` is the whole CancelRequest; it is copied. `onDone` is called once, when all servers are done with it or the
+ * time is over; at once when there is no server to tell.
+ */
+export function forwardCancel(key: string, packet: Buffer, environment: CancelEnvironment, onDone: () => void): void {
+  const owner = environment.registry.nodeOfCancelKey(key)
+  const nodes = owner === null ? environment.cancelTargets(environment.request) : [owner]
+  const bytes = Buffer.from(packet)
+  const pending = new Set<() => void>()
+  let isFinished = false
+  const finish = (): void => {
+    if (isFinished) return
+    isFinished = true
+    cancelTimer()
+    for (const abort of pending) abort()
+    onDone()
+  }
+  const cancelTimer = environment.clock.schedule(CANCEL_TIMEOUT_MS, finish)
+  for (const node of nodes) {
+    const address = environment.addressOf(node)
+    if (address === null) continue
+    let abort = (): void => undefined
+    const done = (): void => {
+      pending.delete(abort)
+      if (pending.size === 0) finish()
+    }
+    const abortDial = dialBackend({
+      address,
+      timeoutMs: environment.settings().connectTimeoutMs,
+      keepAliveMs: 0,
+      clock: environment.clock,
+      lookup: environment.lookup,
+      onConnected: (socket) => {
+        pending.delete(abort)
+        abort = sendAndWait(socket, bytes, done)
+        pending.add(abort)
+      },
+      onFailed: done,
+    })
+    abort = abortDial
+    pending.add(abort)
+  }
+  if (pending.size === 0) finish()
+}
+
+function sendAndWait(socket: Socket, bytes: Buffer, onClosed: () => void): () => void {
+  socket.on('error', () => undefined)
+  socket.on('close', onClosed)
+  socket.on('end', () => socket.end())
+  socket.resume()
+  socket.write(bytes)
+  return () => socket.destroy()
+}

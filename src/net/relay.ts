@@ -1,0 +1,105 @@
+/**
+ * Relays bytes between the two sockets of a session, unchanged and in order, with backpressure and half-close. Effect
+ * layer. In a readable stream the backend's side is watched for message boundaries and SQLSTATEs; nothing else is
+ * looked at, and what cannot be read is not looked at at all.
+ */
+import type { Socket } from 'node:net'
+import { BoundaryTracker } from '../protocol/boundary-tracker.ts'
+import type { TransactionStatus } from '../protocol/ready-for-query.ts'
+
+/** Byte1('X') Int32(4): Terminate (F). */
+const TERMINATE_TYPE = 0x58
+const TERMINATE_BYTES = 5
+
+export interface RelayOptions {
+  /** Both flowing, with no `data`, `drain` or `end` listener of others; the relay takes these over, not the sockets. */
+  readonly frontendSocket: Socket
+  readonly backendSocket: Socket
+  /** False inside TLS that we cannot read. */
+  readonly isReadable: boolean
+  readonly transactionStatus: TransactionStatus | null
+  /** A readable backend said this in an ErrorResponse or NoticeResponse. */
+  readonly onSqlState: (sqlState: string) => void
+  /** The backend sent FIN. `explained`: it told the client why, or the client had said goodbye. */
+  readonly onBackendEnd: (explained: boolean) => void
+}
+
+export class Relay {
+  readonly #options: RelayOptions
+  readonly #tracker: BoundaryTracker | null
+  /** The client's last bytes were a Terminate, or it sent FIN. */
+  #clientSaidGoodbye = false
+  /** The backend's last bytes were an error or notice of class 57P: it says why it leaves. */
+  #backendSaidGoodbye = false
+
+  constructor(options: RelayOptions) {
+    this.#options = options
+    this.#tracker = options.isReadable
+      ? new BoundaryTracker({ onSqlState: this.#onSqlState, transactionStatus: options.transactionStatus })
+      : null
+  }
+
+  /** True when last words may be written to the client now. */
+  get mayInterject(): boolean {
+    return this.#tracker?.atBoundary === true
+  }
+
+  /** Begins with what was read from the backend beyond the login, empty if nothing was. */
+  start(rest: Buffer): void {
+    const { frontendSocket, backendSocket } = this.#options
+    frontendSocket.on('data', this.#onFrontendData).on('end', this.#onFrontendEnd).on('drain', this.#onFrontendDrain)
+    backendSocket.on('data', this.#onBackendData).on('end', this.#onBackendEnd).on('drain', this.#onBackendDrain)
+    if (rest.length > 0) this.#onBackendData(rest)
+  }
+
+  /** Lets go of both sockets; they are the caller's to close. Idempotent. */
+  stop(): void {
+    const { frontendSocket, backendSocket } = this.#options
+    frontendSocket.off('data', this.#onFrontendData).off('end', this.#onFrontendEnd).off('drain', this.#onFrontendDrain)
+    backendSocket.off('data', this.#onBackendData).off('end', this.#onBackendEnd).off('drain', this.#onBackendDrain)
+  }
+
+  readonly #onFrontendData = (chunk: Buffer): void => {
+    const { frontendSocket, backendSocket } = this.#options
+    this.#clientSaidGoodbye = endsWithTerminate(chunk)
+    if (!backendSocket.write(chunk)) frontendSocket.pause()
+  }
+
+  readonly #onBackendData = (chunk: Buffer): void => {
+    const { frontendSocket, backendSocket } = this.#options
+    if (this.#tracker !== null) {
+      this.#backendSaidGoodbye = false
+      this.#tracker.track(chunk)
+    }
+    if (!frontendSocket.write(chunk)) backendSocket.pause()
+  }
+
+  readonly #onFrontendDrain = (): void => {
+    this.#options.backendSocket.resume()
+  }
+
+  readonly #onBackendDrain = (): void => {
+    this.#options.frontendSocket.resume()
+  }
+
+  // Half-close: the client has said all it had to say, the server goes on answering.
+  readonly #onFrontendEnd = (): void => {
+    this.#clientSaidGoodbye = true
+    this.#options.backendSocket.end()
+  }
+
+  readonly #onBackendEnd = (): void => {
+    this.#options.onBackendEnd(this.#clientSaidGoodbye || this.#backendSaidGoodbye)
+  }
+
+  readonly #onSqlState = (sqlState: string): void => {
+    if (sqlState.startsWith('57P')) this.#backendSaidGoodbye = true
+    this.#options.onSqlState(sqlState)
+  }
+}
+
+/** Cut off from its first bytes by a read boundary it is missed: then a leaving client is told what it does not read. */
+function endsWithTerminate(chunk: Buffer): boolean {
+  const start = chunk.length - TERMINATE_BYTES
+  return start >= 0 && chunk[start] === TERMINATE_TYPE && chunk.readInt32BE(start + 1) === TERMINATE_BYTES - 1
+}

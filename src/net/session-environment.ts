@@ -1,0 +1,46 @@
+/**
+ * What a session needs of the process around it, and what its listener is like. Shared by all sessions of a listener;
+ * settings are read anew at every use, so that a reload reaches sessions that are already there.
+ */
+import type { LookupFunction } from 'node:net'
+import type { Logger } from 'pino'
+import type { Clock } from '../ports.ts'
+import type { NodeAddress } from '../topology/observation.ts'
+import type { RouteRequest } from '../topology/route-session.ts'
+import type { Admission } from './admission.ts'
+import type { SessionRegistry } from './session-registry.ts'
+
+export interface SessionSettings {
+  readonly sessionsMax: number
+  readonly startupTimeoutMs: number
+  readonly connectTimeoutMs: number
+  /** 0: nobody is held. */
+  readonly holdTimeoutMs: number
+  /** Idle time before TCP keepalive probes; 0 for none. */
+  readonly keepAliveServerMs: number
+}
+
+/** Something seen in passing that a probe should look into. Never a verdict. */
+export type Hint =
+  /** A dial was refused or reset, or a login got 57P03: only a fresh connection shows whether it takes anybody. */
+  | 'not-accepting'
+  /** The server's side of a session broke, or it said 57P01, 57P02 or 25006. */
+  | 'suspicious'
+
+export interface SessionEnvironment {
+  readonly request: RouteRequest
+  readonly tlsMode: 'passthrough' | 'off'
+  /** What happens to read sessions on a standby that is promoted. */
+  readonly onPromotion: 'keep' | 'end'
+  readonly settings: () => SessionSettings
+  /** `null` when the node is no longer a member. */
+  readonly addressOf: (node: string) => NodeAddress | null
+  /** Nodes that a CancelRequest with an unknown key goes to. */
+  readonly cancelTargets: (request: RouteRequest) => readonly string[]
+  readonly onHint: (node: string, hint: Hint) => void
+  readonly admission: Admission
+  readonly registry: SessionRegistry
+  readonly clock: Clock
+  readonly lookup: LookupFunction
+  readonly logger: Logger
+}

@@ -1,0 +1,104 @@
+/**
+ * All sessions of the process: by node, by cancel key, and how they ended. Effect layer; it applies the verdicts of a
+ * decision to the sessions it concerns and holds no opinion of its own.
+ */
+import { CLOSE_REASON_KINDS, type CloseReasonKind } from '../session/close-reason.ts'
+import type { Decision } from '../topology/topology-state.ts'
+import type { Session } from './session.ts'
+
+const NO_SESSIONS: ReadonlySet<Session> = new Set()
+
+export class SessionRegistry {
+  readonly #sessions = new Set<Session>()
+  readonly #byNode = new Map<string, Set<Session>>()
+  readonly #byCancelKey = new Map<string, Session>()
+  readonly #ended = new Map<CloseReasonKind, number>(CLOSE_REASON_KINDS.map((kind) => [kind, 0]))
+  #acceptedCount = 0
+  #onEmpty: (() => void) | null = null
+
+  get size(): number {
+    return this.#sessions.size
+  }
+
+  /** Since the start of the process. */
+  get acceptedCount(): number {
+    return this.#acceptedCount
+  }
+
+  /** How many sessions ended for each reason since the start of the process. */
+  get endedCounts(): Readonly<Record<CloseReasonKind, number>> {
+    return Object.fromEntries(this.#ended) as Record<CloseReasonKind, number>
+  }
+
+  add(session: Session): void {
+    this.#acceptedCount += 1
+    this.#sessions.add(session)
+  }
+
+  remove(session: Session, kind: CloseReasonKind): void {
+    if (!this.#sessions.delete(session)) return
+    this.#ended.set(kind, (this.#ended.get(kind) ?? 0) + 1)
+    if (this.#sessions.size === 0) this.#onEmpty?.()
+  }
+
+  join(node: string, session: Session): void {
+    const sessions = this.#byNode.get(node)
+    if (sessions === undefined) this.#byNode.set(node, new Set([session]))
+    else sessions.add(session)
+  }
+
+  leave(node: string, session: Session): void {
+    this.#byNode.get(node)?.delete(session)
+  }
+
+  /** Sessions with an open or opening connection to the node. */
+  countOn(node: string): number {
+    return this.#byNode.get(node)?.size ?? 0
+  }
+
+  learnCancelKey(key: string, session: Session): void {
+    this.#byCancelKey.set(key, session)
+  }
+
+  forgetCancelKey(key: string, session: Session): void {
+    if (this.#byCancelKey.get(key) === session) this.#byCancelKey.delete(key)
+  }
+
+  /** The node of the session that owns the key; `null` when the key is not known (TLS we cannot read, another proxy). */
+  nodeOfCancelKey(key: string): string | null {
+    return this.#byCancelKey.get(key)?.node ?? null
+  }
+
+  /** Ends or moves every session that the decision leaves without its node. Returns how many were ended. */
+  applyDecision(decision: Decision): number {
+    let endedCount = 0
+    for (const [node, sessions] of this.#byNode) {
+      if (sessions.size === 0) {
+        this.#byNode.delete(node)
+        continue
+      }
+      for (const session of [...sessions]) {
+        if (session.obey(decision) === 'ended') endedCount += 1
+      }
+    }
+    return endedCount
+  }
+
+  sessionsOn(node: string): ReadonlySet<Session> {
+    return this.#byNode.get(node) ?? NO_SESSIONS
+  }
+
+  /** A copy: sessions may end while it is walked through. */
+  all(): Session[] {
+    return [...this.#sessions]
+  }
+
+  /** Resolves when no session is left; at once when none is there. */
+  async whenEmpty(): Promise<void> {
+    if (this.#sessions.size === 0) return
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve
+    })
+    this.#onEmpty = null
+  }
+}

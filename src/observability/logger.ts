@@ -1,0 +1,30 @@
+/**
+ * The log: one JSON object a line on standard output, or lines for people on a terminal. Constant messages, data in
+ * fields, no secret ever. Effect layer.
+ */
+import { type Logger, pino } from 'pino'
+import pretty from 'pino-pretty'
+import type { LogFormat, LogLevel } from '../config/config.ts'
+
+export interface LoggerOptions {
+  readonly level: LogLevel
+  readonly format: LogFormat
+  readonly isTerminal: boolean
+  readonly useColor: boolean
+}
+
+/** Fields that every line would repeat for people to skip. */
+const PRETTY_IGNORED = 'pid,hostname'
+
+export function createLogger({ level, format, isTerminal, useColor }: LoggerOptions): Logger {
+  const options = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+  }
+  const isPretty = format === 'pretty' || (format === 'auto' && isTerminal)
+  if (!isPretty) return pino(options, pino.destination({ dest: 1, sync: true }))
+  const stream = pretty({ colorize: useColor, translateTime: 'SYS:HH:MM:ss.l', ignore: PRETTY_IGNORED, sync: true })
+  return pino(options, stream)
+}

@@ -1,0 +1,261 @@
+/**
+ * The loop that keeps the decision true: every observation is added to the evidence, the members are brought up to
+ * date, the cluster is decided anew, and the decision is published. An acceptance is put to disk first and decided again
+ * after that. Effect layer; the judgement is decideTopology's.
+ */
+import type { Clock, NodeIdentity, PersistentState, Prober, StateStore } from '../ports.ts'
+import { decideTopology } from '../topology/decide-topology.ts'
+import { addObservation, NO_EVIDENCE, type NodeEvidence } from '../topology/evidence.ts'
+import { discoverMembers } from '../topology/members.ts'
+import type { Observation } from '../topology/observation.ts'
+import type { Policy } from '../topology/situation.ts'
+import { type Decision, type Epoch, initialState, type TopologyState } from '../topology/topology-state.ts'
+import { NodeLoop } from './node-loop.ts'
+
+export interface HealthSettings {
+  readonly nodes: readonly NodeIdentity[]
+  readonly discovery: 'repmgr' | 'none'
+  readonly policy: Policy
+  readonly intervalMs: number
+  readonly fastIntervalMs: number
+}
+
+export interface HealthEvents {
+  /** After every observation; most of them repeat the one before. */
+  readonly onDecision: (decision: Decision, state: TopologyState) => void
+  readonly onObservation?: (node: string, observation: Observation) => void
+  readonly onMembers?: (added: readonly NodeIdentity[], removed: readonly NodeIdentity[]) => void
+  readonly onEpochSaved?: (epoch: Epoch) => void
+  /** The epoch could not be put to disk: nobody is admitted by it, and the next observation tries again. */
+  readonly onSaveFailed?: (epoch: Epoch, error: Error) => void
+}
+
+export interface HealthSnapshot {
+  readonly decision: Decision | null
+  readonly state: TopologyState
+  readonly members: readonly NodeIdentity[]
+  readonly evidence: ReadonlyMap<string, NodeEvidence>
+}
+
+/** What became of an operator's order. */
+export type OrderResult =
+  | { readonly ok: true; readonly message: string }
+  | { readonly ok: false; readonly problem: string }
+
+export class HealthLoop {
+  readonly #clock: Clock
+  readonly #store: StateStore
+  readonly #events: HealthEvents
+  readonly #createProber: (node: NodeIdentity) => Prober
+  #settings: HealthSettings
+  #members: readonly NodeIdentity[]
+  #state: TopologyState
+  #decision: Decision | null = null
+  readonly #evidence = new Map<string, NodeEvidence>()
+  /**
+   * Of nodes that are no longer members: shows that a discovered address leads to a server that is listed already,
+   * which would otherwise be discovered anew at every turn.
+   */
+  readonly #formerEvidence = new Map<string, NodeEvidence>()
+  readonly #loops = new Map<string, NodeLoop>()
+  #isSaving = false
+  #isStopped = false
+
+  constructor(options: {
+    readonly clock: Clock
+    readonly store: StateStore
+    readonly settings: HealthSettings
+    readonly restored: PersistentState
+    readonly createProber: (node: NodeIdentity) => Prober
+    readonly events: HealthEvents
+  }) {
+    this.#clock = options.clock
+    this.#store = options.store
+    this.#events = options.events
+    this.#createProber = options.createProber
+    this.#settings = options.settings
+    this.#members = options.settings.nodes
+    this.#state = initialState(options.restored.epoch, options.restored.fenced, options.clock.now())
+  }
+
+  get snapshot(): HealthSnapshot {
+    return { decision: this.#decision, state: this.#state, members: this.#members, evidence: this.#evidence }
+  }
+
+  start(): void {
+    for (const member of this.#members) this.#startLoop(member)
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    await Promise.all([...this.#loops.values()].map((loop) => loop.stop()))
+    this.#loops.clear()
+  }
+
+  /** Somebody saw something on this node. A hint starts a probe and is never taken for more. */
+  hint(node: string, options: { readonly fresh: boolean }): void {
+    this.#loops.get(node)?.hint(options)
+  }
+
+  hintAll(): void {
+    for (const loop of this.#loops.values()) loop.hint({ fresh: false })
+  }
+
+  /** New settings hold from now on. Nodes no longer listed are forgotten, unless repmgr's rows name them. */
+  configure(settings: HealthSettings): void {
+    const before = new Map(this.#settings.nodes.map((node) => [node.name, node]))
+    const isMoved = (node: NodeIdentity): boolean => {
+      const old = before.get(node.name)
+      return old !== undefined && (old.address.host !== node.address.host || old.address.port !== node.address.port)
+    }
+    const isGone = new Set([...before.keys()].filter((name) => !settings.nodes.some((node) => node.name === name)))
+    for (const node of settings.nodes) if (isMoved(node)) isGone.add(node.name)
+    this.#settings = settings
+    const kept = this.#members.filter((member) => !isGone.has(member.name))
+    const added = settings.nodes.filter((node) => !kept.some((member) => member.name === node.name))
+    this.#setMembers([
+      ...settings.nodes,
+      ...kept.filter((member) => !settings.nodes.some((n) => n.name === member.name)),
+    ])
+    for (const loop of this.#loops.values()) loop.repace()
+    if (added.length === 0) this.#decide()
+  }
+
+  // --- Operators' orders -------------------------------------------------------------------------------------------
+
+  /** Takes the node's present claim for the epoch, also when that lowers it or pins another system identifier. */
+  async accept(node: string): Promise<OrderResult> {
+    const known = this.#evidence.get(node)
+    if (!this.#members.some((member) => member.name === node)) return this.#unknownNode(node)
+    const answer = known?.failing === null ? known.lastAnswer?.answer : undefined
+    if (answer === undefined) return { ok: false, problem: `${node} does not answer: nothing can be accepted of it` }
+    if (answer.inRecovery) return { ok: false, problem: `${node} is a standby: promote it first` }
+    const epoch: Epoch = {
+      systemIdentifier: answer.systemIdentifier,
+      timelineId: answer.timelineId ?? answer.timelineIdAtLeast,
+      node,
+      at: this.#clock.wallTime().toISOString(),
+    }
+    return this.#order(
+      { ...this.#state, epoch, pendingClaims: new Map(), unbrokenSince: answer.postmasterStartedAt },
+      () => {
+        this.#events.onEpochSaved?.(epoch)
+        return `${node} is accepted as primary on timeline ${epoch.timelineId}`
+      },
+    )
+  }
+
+  async fence(node: string): Promise<OrderResult> {
+    if (!this.#members.some((member) => member.name === node)) return this.#unknownNode(node)
+    const fenced = new Set([...this.#state.fenced, node])
+    return this.#order(
+      { ...this.#state, fenced },
+      () => `${node} is fenced: no session goes there until it is unfenced`,
+    )
+  }
+
+  async unfence(node: string): Promise<OrderResult> {
+    if (!this.#state.fenced.has(node)) return { ok: false, problem: `${node} is not fenced` }
+    const fenced = new Set([...this.#state.fenced].filter((name) => name !== node))
+    return this.#order({ ...this.#state, fenced }, () => `${node} is not fenced any more`)
+  }
+
+  #unknownNode(node: string): OrderResult {
+    const names = this.#members.map((member) => member.name).join(', ')
+    return { ok: false, problem: `there is no node ${JSON.stringify(node)}; the nodes are ${names}` }
+  }
+
+  async #order(next: TopologyState, onDone: () => string): Promise<OrderResult> {
+    try {
+      await this.#store.save({ epoch: next.epoch, fenced: [...next.fenced] })
+    } catch (error) {
+      return { ok: false, problem: `the state file cannot be written: ${(error as Error).message}` }
+    }
+    const { epoch, fenced, pendingClaims, unbrokenSince } = next
+    this.#state = { ...this.#state, epoch, fenced, pendingClaims, unbrokenSince }
+    const message = onDone()
+    this.#decide()
+    this.hintAll()
+    return { ok: true, message }
+  }
+
+  // --- The turn ----------------------------------------------------------------------------------------------------
+
+  #startLoop(member: NodeIdentity): void {
+    const loop = new NodeLoop({
+      prober: this.#createProber(member),
+      clock: this.#clock,
+      intervalMs: () => (this.#decision?.pace === 'steady' ? this.#settings.intervalMs : this.#settings.fastIntervalMs),
+      onObservation: (observation) => this.#takeObservation(member.name, observation),
+    })
+    this.#loops.set(member.name, loop)
+    loop.start()
+  }
+
+  #takeObservation(node: string, observation: Observation): void {
+    if (this.#isStopped || !this.#loops.has(node)) return
+    this.#events.onObservation?.(node, observation)
+    this.#evidence.set(node, addObservation(this.#evidence.get(node) ?? NO_EVIDENCE, observation))
+    if (this.#settings.discovery === 'repmgr') {
+      const primary = this.#decision?.primary ?? null
+      const evidence = new Map([...this.#formerEvidence, ...this.#evidence])
+      this.#setMembers(discoverMembers(this.#settings.nodes, this.#members, evidence, primary))
+    }
+    this.#decide()
+  }
+
+  #setMembers(members: readonly NodeIdentity[]): void {
+    const sameAs = (a: NodeIdentity, b: NodeIdentity): boolean =>
+      a.name === b.name && a.address.host === b.address.host && a.address.port === b.address.port
+    const added = members.filter((member) => !this.#members.some((known) => sameAs(known, member)))
+    const removed = this.#members.filter((known) => !members.some((member) => sameAs(known, member)))
+    if (added.length === 0 && removed.length === 0) return
+    this.#members = members
+    for (const { name } of removed) {
+      void this.#loops.get(name)?.stop()
+      this.#loops.delete(name)
+      const known = this.#evidence.get(name)
+      if (known !== undefined) this.#formerEvidence.set(name, known)
+      this.#evidence.delete(name)
+    }
+    for (const member of added) this.#startLoop(member)
+    this.#events.onMembers?.(added, removed)
+  }
+
+  #decide(): void {
+    if (this.#isStopped) return
+    const paceBefore = this.#decision?.pace
+    const { decision, state } = decideTopology({
+      previous: this.#state,
+      members: this.#members,
+      evidence: this.#evidence,
+      policy: this.#settings.policy,
+      now: this.#clock.now(),
+      wallTime: this.#clock.wallTime().toISOString(),
+    })
+    this.#decision = decision
+    this.#state = state
+    this.#events.onDecision(decision, state)
+    if (decision.accept !== null) void this.#saveEpoch(decision.accept)
+    if (decision.pace === 'fast' && paceBefore === 'steady') for (const loop of this.#loops.values()) loop.repace()
+  }
+
+  async #saveEpoch(epoch: Epoch): Promise<void> {
+    if (this.#isSaving) return
+    this.#isSaving = true
+    const epochBefore = this.#state.epoch
+    try {
+      await this.#store.save({ epoch, fenced: [...this.#state.fenced] })
+    } catch (error) {
+      this.#events.onSaveFailed?.(epoch, error as Error)
+      return
+    } finally {
+      this.#isSaving = false
+    }
+    // An operator may have decided otherwise while this one was on its way to the disk: the operator's word stands.
+    if (this.#isStopped || this.#state.epoch !== epochBefore) return
+    this.#state = { ...this.#state, epoch }
+    this.#events.onEpochSaved?.(epoch)
+    this.#decide()
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * What the proxy says to a client when it ends its session: one function for each situation, giving the fields of an
+ * ErrorResponse. Pure protocol layer. The words are chosen for programs as much as for people: drivers and frameworks
+ * recognise a lost connection by SQLSTATE or by part of the message, so a changed word is a changed contract.
+ */
+import type { ErrorResponseFields } from './error-response.ts'
+import { type EmittedSqlState, SQLSTATES } from './sqlstate.ts'
+
+/** An error that ends the session. */
+export interface Farewell extends ErrorResponseFields {
+  readonly severity: 'FATAL'
+  readonly sqlState: EmittedSqlState
+}
+
+const RETRY_HINT = 'Try again: sessions are admitted as soon as one is available.'
+
+/** No primary was proven within `hold.timeout`. `detail`: the decision's reason and the time waited, if worth telling. */
+export function noPrimary(options: { readonly detail?: string | undefined } = {}): Farewell {
+  return { ...notAccepting('no primary available'), detail: options.detail, hint: RETRY_HINT }
+}
+
+/** No standby on a standby listener without fallback. `detail` as for `noPrimary`. */
+export function noStandby(options: { readonly detail?: string | undefined } = {}): Farewell {
+  return { ...notAccepting('no standby available'), detail: options.detail, hint: RETRY_HINT }
+}
+
+/** As many sessions are held as `hold.max_sessions` allows. */
+export function holdQueueFull(): Farewell {
+  return notAccepting('connection hold queue is full')
+}
+
+/** The login on a primary listener reached a server in recovery: sent in place of its ReadyForQuery. */
+export function landedOnStandby(): Farewell {
+  return { ...notAccepting('no primary available'), detail: 'node is in recovery', hint: RETRY_HINT }
+}
+
+/** The proxy is draining or stopping. PostgreSQL's own words. */
+export function shuttingDown(): Farewell {
+  return farewell(SQLSTATES.cannotConnectNow, 'the database system is shutting down')
+}
+
+/**
+ * A running session's node is not routable any more for its listener. `node` is the session's node, `now` the node that
+ * has the role instead, `null` while none has. `role` is what the listener wanted of it, by default `primary`.
+ */
+export function nodeNoLongerRoutable(options: {
+  readonly node: string
+  readonly now: string | null
+  readonly role?: 'primary' | 'standby'
+}): Farewell {
+  const role = options.role === 'standby' ? 'a standby' : 'primary'
+  const successor = options.now === null ? '' : ` (now ${options.now})`
+  return {
+    ...farewell(SQLSTATES.adminShutdown, 'terminating connection due to administrator command'),
+    detail: `pgha-proxy: ${options.node} is no longer ${role}${successor}`,
+  }
+}
+
+/** The backend's connection ended though the server had said nothing of it. libpq's own words. */
+export function backendVanished(): Farewell {
+  return farewell(SQLSTATES.connectionFailure, 'server closed the connection unexpectedly')
+}
+
+/** `limits.max_sessions` is reached. PostgreSQL's own words. */
+export function tooManySessions(): Farewell {
+  return farewell(SQLSTATES.tooManyConnections, 'sorry, too many clients already')
+}
+
+/** A plain client on a listener with `tls.require`. */
+export function tlsRequired(): Farewell {
+  return {
+    ...farewell(SQLSTATES.invalidAuthorizationSpecification, 'encryption is required: connect with TLS'),
+    hint: 'Set sslmode to require or stricter.',
+  }
+}
+
+/** The first packet is malformed. `problem` is a constant text, as `parseFirstPacket` gives it: never client bytes. */
+export function malformedStartup(problem: string): Farewell {
+  return farewell(SQLSTATES.protocolViolation, `invalid startup packet: ${problem}`)
+}
+
+/** The client speaks a protocol other than 3.x. Both numbers 0 to 65535. */
+export function unsupportedProtocol(protocolMajor: number, protocolMinor: number): Farewell {
+  return farewell(
+    SQLSTATES.featureNotSupported,
+    `unsupported frontend protocol ${protocolMajor}.${protocolMinor}: server supports 3.x`,
+  )
+}
+
+function notAccepting(why: string): Farewell {
+  return farewell(
+    SQLSTATES.cannotConnectNow,
+    `the database system is not accepting connections: ${why} (no connection to the server)`,
+  )
+}
+
+function farewell(sqlState: EmittedSqlState, message: string): Farewell {
+  return { severity: 'FATAL', sqlState, message }
+}

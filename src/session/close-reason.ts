@@ -1,0 +1,119 @@
+/**
+ * Why a session ended. One closed union: the kind is the log field and the metric label, and it decides what the client
+ * is told. Every session ends with exactly one of these. Pure session layer.
+ */
+import {
+  backendVanished,
+  type Farewell,
+  holdQueueFull,
+  landedOnStandby,
+  malformedStartup,
+  nodeNoLongerRoutable,
+  noPrimary,
+  noStandby,
+  shuttingDown,
+  tooManySessions,
+  unsupportedProtocol,
+} from '../protocol/farewells.ts'
+
+export type CloseReason =
+  /** The client closed, after a Terminate or a plain FIN, or the server ended it in its own words. */
+  | { readonly kind: 'finished' }
+  /** The client's connection broke (RST, timeout of keepalive). */
+  | { readonly kind: 'client-lost' }
+  /** The client left while it was held or before its first packet was complete. */
+  | { readonly kind: 'client-left-early' }
+  /** No complete first packet within `limits.startup_timeout`. */
+  | { readonly kind: 'startup-timeout' }
+  | { readonly kind: 'malformed-startup'; readonly problem: string }
+  | { readonly kind: 'unsupported-protocol'; readonly major: number; readonly minor: number }
+  /** Bytes before our answer to an SSLRequest or GSSENCRequest: an injection, or a client that does not wait. */
+  | { readonly kind: 'early-bytes' }
+  /** Direct TLS on a listener without TLS. */
+  | { readonly kind: 'tls-not-offered' }
+  | { readonly kind: 'too-many-sessions' }
+  | { readonly kind: 'hold-queue-full' }
+  | { readonly kind: 'hold-expired'; readonly why: string; readonly waitedMs: number }
+  | { readonly kind: 'no-standby' }
+  | { readonly kind: 'shutting-down' }
+  /** A login on a primary listener turned out to be on a server in recovery, too late to go elsewhere unseen. */
+  | { readonly kind: 'landed-on-standby'; readonly node: string }
+  /** The node was fenced in the middle of a login. */
+  | { readonly kind: 'login-interrupted'; readonly node: string; readonly why: string }
+  /** The node is not routable any more for this session. */
+  | { readonly kind: 'node-not-routable'; readonly node: string; readonly now: string | null; readonly why: string }
+  /** The server's side broke without a word. */
+  | { readonly kind: 'backend-lost'; readonly node: string }
+  /** A CancelRequest: handed on, answered with silence. */
+  | { readonly kind: 'cancel-request' }
+
+export type CloseReasonKind = CloseReason['kind']
+
+/** How much an operator wants to know of it. */
+export const CLOSE_REASON_LOG_LEVEL: Readonly<Record<CloseReasonKind, 'debug' | 'info' | 'warn'>> = {
+  finished: 'debug',
+  'client-lost': 'debug',
+  'client-left-early': 'debug',
+  'cancel-request': 'debug',
+  'startup-timeout': 'info',
+  'malformed-startup': 'info',
+  'unsupported-protocol': 'info',
+  'early-bytes': 'info',
+  'tls-not-offered': 'info',
+  'too-many-sessions': 'warn',
+  'hold-queue-full': 'warn',
+  'hold-expired': 'warn',
+  'no-standby': 'warn',
+  'shutting-down': 'info',
+  'landed-on-standby': 'warn',
+  'login-interrupted': 'warn',
+  'node-not-routable': 'warn',
+  'backend-lost': 'warn',
+}
+
+/** All kinds, in the order above: counters are made from it, so that each is there from the start. */
+export const CLOSE_REASON_KINDS = Object.keys(CLOSE_REASON_LOG_LEVEL) as readonly CloseReasonKind[]
+
+/**
+ * The last words for the client; `null` when there is nobody to tell or nothing to say. Whether they may be written
+ * (a readable stream, at a message boundary) is the caller's to know.
+ */
+export function farewellFor(reason: CloseReason): Farewell | null {
+  switch (reason.kind) {
+    case 'finished':
+    case 'client-lost':
+    case 'client-left-early':
+    case 'startup-timeout':
+    case 'early-bytes':
+    case 'tls-not-offered':
+    case 'cancel-request':
+      return null
+    case 'malformed-startup':
+      return malformedStartup(reason.problem)
+    case 'unsupported-protocol':
+      return unsupportedProtocol(reason.major, reason.minor)
+    case 'too-many-sessions':
+      return tooManySessions()
+    case 'hold-queue-full':
+      return holdQueueFull()
+    case 'hold-expired':
+      return noPrimary({ detail: `${reason.why}; waited ${Math.round(reason.waitedMs / 1000)} s` })
+    case 'no-standby':
+      return noStandby()
+    case 'shutting-down':
+      return shuttingDown()
+    case 'landed-on-standby':
+      return landedOnStandby()
+    case 'login-interrupted':
+      // Still a login: 57P03 is the code after which libpq tries its next host.
+      return noPrimary({ detail: `${reason.node} ${reason.why}` })
+    case 'node-not-routable':
+      return nodeNoLongerRoutable({ node: reason.node, now: reason.now })
+    case 'backend-lost':
+      return backendVanished()
+    default: {
+      const unhandled: never = reason
+      return unhandled
+    }
+  }
+}
