@@ -66,6 +66,7 @@ export function parseYaml(text: string): ParsedYaml {
     // Duplicate keys are looked for in walk-document.ts: the library compares all keys with all, minutes for a long file.
     document = parseDocument(text, {
       schema: 'failsafe',
+      resolveKnownTags: false,
       lineCounter,
       prettyErrors: false,
       uniqueKeys: false,

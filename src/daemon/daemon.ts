@@ -157,7 +157,7 @@ export class Daemon {
     this.#closeListeners()
     for (const session of this.#registry.all()) session.stopIfWaiting()
     this.#logger.info({ sessions: this.#registry.size, graceMs }, 'draining')
-    await Promise.race([this.#registry.whenEmpty(), this.#delay(graceMs), hurry])
+    await this.#drained(graceMs, hurry)
     const left = this.#registry.all()
     for (const session of left) session.stop()
     // The farewells have to leave; sessions close themselves after their linger at the latest.
@@ -378,10 +378,14 @@ export class Daemon {
     this.#listeners.delete(address)
   }
 
-  #delay(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#clock.schedule(delayMs, resolve)
+  /** Resolves when no session is left, the grace is over, or somebody is in a hurry. */
+  async #drained(graceMs: number, hurry: Promise<void>): Promise<void> {
+    let cancelTimer = (): void => undefined
+    const graceOver = new Promise<void>((resolve) => {
+      cancelTimer = this.#clock.schedule(graceMs, resolve)
     })
+    await Promise.race([this.#registry.whenEmpty(), graceOver, hurry])
+    cancelTimer()
   }
 }
 

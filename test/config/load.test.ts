@@ -397,8 +397,8 @@ describe('wrong files', () => {
       file(
         listeners,
         nodes,
-        'monitor: { user: pgha, password: x, password_file: /secret }',
-        'admin: { token: x, token_file: /secret }',
+        'monitor: { user: pgha, password: x, password_file: /run/a }',
+        'admin: { token: x, token_file: /run/b }',
       ),
       [
         'ha.yaml:3: monitor.password_file: is given together with monitor.password: "/run/a"',

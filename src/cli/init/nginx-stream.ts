@@ -63,10 +63,17 @@ export function importNginxStream(text: string, { upstream = null }: { upstream?
       directive.name === 'upstream' ? [[directive.parameters[0] ?? '', directive] as const] : [],
     ),
   )
-  const targets = [...new Set(servers.map(({ target }) => target))]
-  // Without any server, as when it stands in another file, the upstream alone still names the nodes.
-  const choices = targets.length > 0 ? targets : [...upstreams.keys()]
-  if (choices.length === 0) return failed('The stream block has no upstream and no proxy_pass.')
+  const targets = new Set(servers.map(({ target }) => target))
+  const named = [...targets].filter((target) => !target.includes('$'))
+  // A variable may mean any upstream. Without any server, as when it stands in another file, upstreams still name nodes.
+  const areAllNamed = named.length > 0 && named.length === targets.size
+  const choices = areAllNamed ? named : [...new Set([...named, ...upstreams.keys()])]
+  if (choices.length === 0) {
+    const [variable] = targets
+    if (variable !== undefined)
+      return failed(`proxy_pass ${variable} goes by a variable, and no upstream names the nodes.`)
+    return failed('The stream block has no upstream and no proxy_pass.')
+  }
   const [only] = choices
   const chosen = upstream ?? (choices.length === 1 ? only : undefined)
   if (chosen === undefined)
@@ -112,14 +119,6 @@ type NodesResult =
   | { readonly ok: false; readonly failure: NginxImport }
 
 function nodesOf(target: string, upstream: NginxDirective | undefined, notes: string[]): NodesResult {
-  if (target.includes('$')) {
-    return {
-      ok: false,
-      failure: failed(`proxy_pass ${target} goes by a variable: say which upstream is the PostgreSQL cluster.`, null, [
-        target,
-      ]),
-    }
-  }
   const servers =
     upstream === undefined
       ? [{ name: 'server', parameters: [target], block: null, line: 0 }]
