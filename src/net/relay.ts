@@ -5,22 +5,20 @@
  */
 import type { Socket } from 'node:net'
 import { BoundaryTracker } from '../protocol/boundary-tracker.ts'
-import type { TransactionStatus } from '../protocol/ready-for-query.ts'
 
 /** Byte1('X') Int32(4): Terminate (F). */
 const TERMINATE_TYPE = 0x58
 const TERMINATE_BYTES = 5
 
 export interface RelayOptions {
-  /** Both flowing, with no `data`, `drain` or `end` listener of others; the relay takes these over, not the sockets. */
+  /** The relay listens to them; they stay the caller's. Each has a listener for `error` already. */
   readonly frontendSocket: Socket
   readonly backendSocket: Socket
   /** False inside TLS that we cannot read. */
   readonly isReadable: boolean
-  readonly transactionStatus: TransactionStatus | null
   /** A readable backend said this in an ErrorResponse or NoticeResponse. */
   readonly onSqlState: (sqlState: string) => void
-  /** The backend sent FIN. `explained`: it told the client why, or the client had said goodbye. */
+  /** The backend closed or broke. `explained`: it told the client why, or the client had said goodbye. May come twice. */
   readonly onBackendEnd: (explained: boolean) => void
 }
 
@@ -34,9 +32,7 @@ export class Relay {
 
   constructor(options: RelayOptions) {
     this.#options = options
-    this.#tracker = options.isReadable
-      ? new BoundaryTracker({ onSqlState: this.#onSqlState, transactionStatus: options.transactionStatus })
-      : null
+    this.#tracker = options.isReadable ? new BoundaryTracker({ onSqlState: this.#onSqlState }) : null
   }
 
   /** True when last words may be written to the client now. */
@@ -49,6 +45,8 @@ export class Relay {
     const { frontendSocket, backendSocket } = this.#options
     frontendSocket.on('data', this.#onFrontendData).on('end', this.#onFrontendEnd).on('drain', this.#onFrontendDrain)
     backendSocket.on('data', this.#onBackendData).on('end', this.#onBackendEnd).on('drain', this.#onBackendDrain)
+    // After a RST there is no `end`.
+    backendSocket.on('close', this.#onBackendEnd)
     if (rest.length > 0) this.#onBackendData(rest)
   }
 
@@ -57,6 +55,7 @@ export class Relay {
     const { frontendSocket, backendSocket } = this.#options
     frontendSocket.off('data', this.#onFrontendData).off('end', this.#onFrontendEnd).off('drain', this.#onFrontendDrain)
     backendSocket.off('data', this.#onBackendData).off('end', this.#onBackendEnd).off('drain', this.#onBackendDrain)
+    backendSocket.off('close', this.#onBackendEnd)
   }
 
   readonly #onFrontendData = (chunk: Buffer): void => {

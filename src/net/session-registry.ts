@@ -6,12 +6,11 @@ import { CLOSE_REASON_KINDS, type CloseReasonKind } from '../session/close-reaso
 import type { Decision } from '../topology/topology-state.ts'
 import type { Session } from './session.ts'
 
-const NO_SESSIONS: ReadonlySet<Session> = new Set()
-
 export class SessionRegistry {
   readonly #sessions = new Set<Session>()
   readonly #byNode = new Map<string, Set<Session>>()
   readonly #byCancelKey = new Map<string, Session>()
+  readonly #cancelKeys = new Map<Session, string>()
   readonly #ended = new Map<CloseReasonKind, number>(CLOSE_REASON_KINDS.map((kind) => [kind, 0]))
   #acceptedCount = 0
   #onEmpty: (() => void) | null = null
@@ -58,9 +57,14 @@ export class SessionRegistry {
 
   learnCancelKey(key: string, session: Session): void {
     this.#byCancelKey.set(key, session)
+    this.#cancelKeys.set(session, key)
   }
 
-  forgetCancelKey(key: string, session: Session): void {
+  forgetCancelKey(session: Session): void {
+    const key = this.#cancelKeys.get(session)
+    if (key === undefined) return
+    this.#cancelKeys.delete(session)
+    // Two servers may have given the same key; the younger session has it now.
     if (this.#byCancelKey.get(key) === session) this.#byCancelKey.delete(key)
   }
 
@@ -82,10 +86,6 @@ export class SessionRegistry {
       }
     }
     return endedCount
-  }
-
-  sessionsOn(node: string): ReadonlySet<Session> {
-    return this.#byNode.get(node) ?? NO_SESSIONS
   }
 
   /** A copy: sessions may end while it is walked through. */

@@ -1,13 +1,13 @@
 /**
  * One client session, from accept to close: performs the effects of the table in session/session-state.ts on two
- * sockets and turns what happens on them into its events. Effect layer; it decides nothing. It owns both sockets.
+ * sockets and turns what happens on them into its events. Effect layer; it decides nothing. It owns the client's socket,
+ * and the server's from the end of the login; before that backend-leg.ts does.
  */
 import type { Socket } from 'node:net'
 import { buildErrorResponse } from '../protocol/error-response.ts'
 import { ENCRYPTION_ANSWERS } from '../protocol/message-types.ts'
-import { parseFirstPacket, type StartupPacket } from '../protocol/startup-packet.ts'
 import { CLOSE_REASON_LOG_LEVEL, type CloseReason, farewellFor } from '../session/close-reason.ts'
-import { LoginWatch } from '../session/login-watch.ts'
+import { Greeting, type ServerRequest } from '../session/greeting.ts'
 import {
   PHASES_MOVABLE,
   SESSION_TRANSITIONS,
@@ -18,7 +18,7 @@ import {
 import type { RouteRequest, Routing } from '../topology/route-session.ts'
 import type { Decision } from '../topology/topology-state.ts'
 import type { Applicant } from './admission.ts'
-import { dialBackend, errorCode } from './backend-dialer.ts'
+import { BackendLeg, type BackendReady } from './backend-leg.ts'
 import { forwardCancel } from './cancel-router.ts'
 import { Relay } from './relay.ts'
 import type { SessionEnvironment } from './session-environment.ts'
@@ -32,32 +32,19 @@ const LINGER_MS = 1_000
 /** What a client may send ahead of the server's first answer; more waits in its socket. */
 const REQUEST_BYTES_MAX = 64 * 1024
 
-const EMPTY = Buffer.alloc(0)
-
-/** What the client wants of the server, and the bytes that say so: replayed as they are at every dial. */
-interface Request {
-  readonly kind: 'startup-message' | 'ssl-request' | 'direct-tls'
-  bytes: Buffer
-}
-
 export class Session implements Applicant {
   readonly #environment: SessionEnvironment
   readonly #frontendSocket: Socket
   readonly #acceptedAt: number
   #phase: SessionPhase = 'greeting'
-  #inbox: Buffer = EMPTY
-  #hasAskedForTls = false
-  #hasAskedForGss = false
-  #request: Request | null = null
+  #greeting: Greeting | null
+  #request: ServerRequest | null = null
   #node: string | null = null
   #access: 'write' | 'read' = 'write'
-  #backendSocket: Socket | null = null
-  #abortDial: (() => void) | null = null
-  #loginWatch: LoginWatch | null = null
-  #rest: Buffer = EMPTY
-  #isReadable = false
+  #leg: BackendLeg | null = null
+  #ready: BackendReady | null = null
   #relay: Relay | null = null
-  #cancelKey: string | null = null
+  #backendSocket: Socket | null = null
   #cancelTimer: (() => void) | null = null
   #heldSince: number | null = null
   #reason: CloseReason | null = null
@@ -66,8 +53,9 @@ export class Session implements Applicant {
     this.#environment = environment
     this.#frontendSocket = frontendSocket
     this.#acceptedAt = environment.clock.now()
+    this.#greeting = new Greeting(environment)
     environment.registry.add(this)
-    this.#startTimer(environment.settings().startupTimeoutMs, () => this.#end({ kind: 'startup-timeout' }))
+    this.#startStartupTimer()
     frontendSocket.on('data', this.#onFrontendData)
     frontendSocket.on('end', this.#onFrontendEnd)
     frontendSocket.on('error', this.#onFrontendError)
@@ -81,10 +69,6 @@ export class Session implements Applicant {
   /** The node it is on or being connected to. */
   get node(): string | null {
     return this.#node
-  }
-
-  get access(): 'write' | 'read' {
-    return this.#access
   }
 
   // --- Applicant: what admission does with it ----------------------------------------------------------------------
@@ -110,12 +94,12 @@ export class Session implements Applicant {
   obey(decision: Decision): 'kept' | 'moved' | 'ended' {
     const node = this.#node
     if (node === null) return 'kept'
-    const verdict = decision.nodes.get(node)
     // Whoever is on a standby when it is promoted stays, and counts as one who may write from then on.
     if (this.#access === 'read' && decision.primary === node) {
       if (this.#environment.onPromotion === 'end') return this.#loseNode(decision, 'was promoted')
       this.#access = 'write'
     }
+    const verdict = decision.nodes.get(node)
     if (verdict === undefined) return this.#loseNode(decision, 'is no longer among the nodes')
     const sessions = this.#access === 'write' ? verdict.writeSessions : verdict.readSessions
     if (sessions.kind === 'end') return this.#loseNode(decision, sessions.why)
@@ -127,10 +111,10 @@ export class Session implements Applicant {
     return 'kept'
   }
 
-  /** The process stops: new sessions are told so, running ones are ended in the same words as any server's shutdown. */
+  /** The process stops: those who wait are told so, running sessions end in the words of any server's shutdown. */
   stop(): void {
     if (this.#phase === 'relaying' && this.#node !== null) {
-      this.#end({ kind: 'node-not-routable', node: this.#node, now: null, why: 'the proxy is stopping' })
+      this.#end({ kind: 'proxy-stopping', node: this.#node })
     } else {
       this.#end({ kind: 'shutting-down' })
     }
@@ -209,21 +193,17 @@ export class Session implements Applicant {
     switch (this.#phase) {
       case 'greeting':
       case 'greeting-again':
-        this.#inbox = this.#inbox.length === 0 ? chunk : Buffer.concat([this.#inbox, chunk])
-        this.#readFirstPacket()
-        return
+        return this.#greet(chunk)
       case 'held':
       case 'dialing':
       case 'waiting':
-        this.#takeEarly(chunk)
-        return
+        return this.#takeEarly(chunk)
       case 'authenticating':
-        if (this.#backendSocket?.write(chunk) === false) this.#frontendSocket.pause()
+        if (this.#leg?.write(chunk) === false) this.#frontendSocket.pause()
         return
       case 'relaying':
       case 'lingering':
       case 'closed':
-        // The relay reads for itself; what comes after the farewell is read only so that no RST destroys it.
         return
       default: {
         const unhandled: never = this.#phase
@@ -232,98 +212,50 @@ export class Session implements Applicant {
     }
   }
 
-  #readFirstPacket(): void {
-    const directTlsAllowed = !this.#hasAskedForTls && !this.#hasAskedForGss
-    const result = parseFirstPacket(this.#inbox, { directTlsAllowed })
-    switch (result.kind) {
+  #greet(chunk: Buffer): void {
+    const step = this.#greeting?.take(chunk) ?? { kind: 'incomplete' }
+    switch (step.kind) {
       case 'incomplete':
         return
-      case 'malformed':
-        return this.#end({ kind: 'malformed-startup', problem: result.problem })
-      case 'unsupported-protocol':
-        return this.#end({ kind: 'unsupported-protocol', major: result.protocolMajor, minor: result.protocolMinor })
-      case 'direct-tls':
-        if (this.#environment.tlsMode === 'off') return this.#end({ kind: 'tls-not-offered' })
-        return this.#makeRequest('direct-tls', this.#takeInbox())
-      case 'packet': {
-        const { packet, bytes } = result
-        const isLast = bytes.length === this.#inbox.length
-        this.#inbox = isLast ? EMPTY : this.#inbox.subarray(bytes.length)
-        return this.#takePacket(packet, bytes, isLast)
-      }
-      default: {
-        const unhandled: never = result
-        return unhandled
-      }
-    }
-  }
-
-  #takePacket(packet: StartupPacket, bytes: Buffer, isLast: boolean): void {
-    switch (packet.kind) {
-      case 'startup-message':
-        return this.#makeRequest('startup-message', Buffer.concat([bytes, this.#takeInbox()]))
-      case 'ssl-request': {
-        if (!isLast) return this.#end({ kind: 'early-bytes' })
-        if (this.#hasAskedForTls) return this.#end({ kind: 'malformed-startup', problem: 'second SSLRequest' })
-        this.#hasAskedForTls = true
-        if (this.#environment.tlsMode === 'passthrough') return this.#makeRequest('ssl-request', bytes)
+      case 'decline':
         this.#frontendSocket.write(Buffer.of(ENCRYPTION_ANSWERS.refused))
         return
-      }
-      case 'gssenc-request':
-        if (!isLast) return this.#end({ kind: 'early-bytes' })
-        if (this.#hasAskedForGss) return this.#end({ kind: 'malformed-startup', problem: 'second GSSENCRequest' })
-        this.#hasAskedForGss = true
-        // A Kerberos principal names one server; which one serves is not for the client to know.
-        this.#frontendSocket.write(Buffer.of(ENCRYPTION_ANSWERS.refused))
-        return
-      case 'cancel-request':
+      case 'refuse':
+        return this.#end(step.reason)
+      case 'cancel':
         this.#reason = { kind: 'cancel-request' }
         this.#clearTimer()
         this.#frontendSocket.off('data', this.#onFrontendData).resume()
-        return forwardCancel(packet.key, bytes, this.#environment, () => this.#end({ kind: 'cancel-request' }))
+        return forwardCancel(step.key, step.bytes, this.#environment, () => this.#end({ kind: 'cancel-request' }))
+      case 'request': {
+        const { registry, settings } = this.#environment
+        this.#request = step.request
+        if (registry.size > settings().sessionsMax) return this.#end({ kind: 'too-many-sessions' })
+        this.#clearTimer()
+        return this.#dispatch('request')
+      }
       default: {
-        const unhandled: never = packet
+        const unhandled: never = step
         return unhandled
       }
     }
   }
 
-  #takeInbox(): Buffer {
-    const inbox = this.#inbox
-    this.#inbox = EMPTY
-    return inbox
-  }
-
-  #makeRequest(kind: Request['kind'], bytes: Buffer): void {
-    const { registry, settings } = this.#environment
-    if (registry.size > settings().sessionsMax) {
-      this.#request = { kind, bytes: EMPTY }
-      return this.#end({ kind: 'too-many-sessions' })
-    }
-    this.#clearTimer()
-    this.#request = { kind, bytes }
-    this.#dispatch('request')
-  }
-
-  /** Bytes while the client should be waiting for our answer. */
+  /** Bytes while the client should be waiting for an answer. */
   #takeEarly(chunk: Buffer): void {
     const request = this.#request
     if (request === null) return
     // Plain bytes behind an SSLRequest would be taken for part of the TLS stream by one side: a known injection hole.
     if (request.kind === 'ssl-request') return this.#end({ kind: 'early-bytes' })
-    request.bytes = Buffer.concat([request.bytes, chunk])
-    if (this.#phase === 'waiting') this.#backendSocket?.write(chunk)
-    if (request.bytes.length >= REQUEST_BYTES_MAX) this.#frontendSocket.pause()
+    this.#request = { kind: request.kind, bytes: Buffer.concat([request.bytes, chunk]) }
+    if (this.#phase === 'waiting') this.#leg?.write(chunk)
+    if (this.#request.bytes.length >= REQUEST_BYTES_MAX) this.#frontendSocket.pause()
   }
 
   readonly #onFrontendEnd = (): void => {
-    if (this.#phase === 'lingering') {
-      this.#frontendSocket.destroy()
-      return
-    }
-    // The relay passes a half-close on; before it there is nothing a client could still want to hear.
-    if (this.#phase === 'relaying') return
+    // The relay passes a half-close on, and whoever lingers may still be reading: the socket closes itself when both
+    // sides have said all. Before that there is nothing that a client could still want to hear.
+    if (this.#phase === 'relaying' || this.#phase === 'lingering') return
     this.#reason ??= { kind: 'client-left-early' }
     this.#frontendSocket.destroy()
   }
@@ -353,8 +285,7 @@ export class Session implements Applicant {
         return this.#end({ kind: 'hold-queue-full' })
       case 'hold':
         if (waitedMs >= holdTimeoutMs) return this.#expire(waitedMs)
-        this.#startTimer(holdTimeoutMs - waitedMs, () => this.#expire(holdTimeoutMs))
-        return
+        return this.#startTimer(holdTimeoutMs - waitedMs, () => this.#expire(holdTimeoutMs))
       default: {
         const unhandled: never = answer
         return unhandled
@@ -369,45 +300,52 @@ export class Session implements Applicant {
   #dial(): void {
     this.#clearTimer()
     const node = this.#node ?? ''
-    const { clock, lookup, settings } = this.#environment
     const address = this.#environment.addressOf(node)
     if (address === null) return this.#dispatch('node-lost')
-    const { connectTimeoutMs, keepAliveServerMs } = settings()
-    this.#abortDial = dialBackend({
+    this.#leg = new BackendLeg({
       address,
-      timeoutMs: connectTimeoutMs,
-      keepAliveMs: keepAliveServerMs,
-      clock,
-      lookup,
-      onConnected: (socket) => {
-        this.#abortDial = null
-        this.#attachBackend(socket)
-        this.#dispatch('dialed')
-      },
-      onFailed: (code) => {
-        this.#abortDial = null
-        this.#loseUnseen(`dial failed: ${code}`)
+      refusesRecovery: this.#environment.request.route === 'primary',
+      environment: this.#environment,
+      events: {
+        onConnected: () => this.#dispatch('dialed'),
+        onUnusable: (why) => this.#loseUnseen(node, why),
+        onTlsDeclined: (answer) => {
+          this.#startStartupTimer()
+          this.#frontendSocket.write(answer)
+          this.#dispatch('tls-declined')
+        },
+        onChallenge: (bytes) => {
+          this.#clearTimer()
+          this.#writeFrontend(bytes)
+          this.#dispatch('challenged')
+          this.#frontendSocket.resume()
+        },
+        onReady: (ready) => {
+          this.#ready = ready
+          this.#dispatch('ready')
+        },
+        onInRecovery: () => {
+          this.#environment.onHint(node, 'suspicious')
+          this.#end({ kind: 'landed-on-standby', node })
+        },
+        onRefused: (bytes) => {
+          this.#writeFrontend(bytes)
+          this.#end({ kind: 'finished' })
+        },
+        onVanished: () => {
+          this.#environment.onHint(node, 'suspicious')
+          this.#end({ kind: 'backend-lost', node })
+        },
+        onDrain: () => {
+          if (this.#phase === 'authenticating') this.#frontendSocket.resume()
+        },
       },
     })
   }
 
-  #attachBackend(socket: Socket): void {
-    this.#backendSocket = socket
-    socket.on('data', this.#onBackendData)
-    socket.on('end', this.#onBackendEnd)
-    socket.on('error', this.#onBackendError)
-    socket.on('close', this.#onBackendClose)
-    socket.on('drain', this.#onBackendDrain)
-  }
-
   #sendRequest(): void {
-    const request = this.#request
-    if (request === null || this.#backendSocket === null) return
-    this.#loginWatch =
-      request.kind === 'startup-message'
-        ? new LoginWatch({ refusesRecovery: this.#environment.request.route === 'primary' })
-        : null
-    this.#backendSocket.write(request.bytes)
+    if (this.#request === null) return
+    this.#leg?.send(this.#request)
     // A server that takes the connection and says nothing may be frozen. It may also ask a slow DNS about the client
     // first: so somebody is sent to look, and the session goes on waiting.
     const node = this.#node ?? ''
@@ -417,72 +355,11 @@ export class Session implements Applicant {
   }
 
   /** Back to routing, with a note that this node takes nobody until it has proven itself again. */
-  #loseUnseen(why: string): void {
-    const node = this.#node
-    if (node !== null) {
-      this.#environment.logger.debug({ node, why }, 'session goes back to routing')
-      this.#environment.admission.doubt(node)
-      this.#environment.onHint(node, 'not-accepting')
-    }
+  #loseUnseen(node: string, why: string): void {
+    this.#environment.logger.debug({ node, why }, 'session goes back to routing')
+    this.#environment.admission.doubt(node)
+    this.#environment.onHint(node, 'not-accepting')
     this.#dispatch('node-lost')
-  }
-
-  // --- The server's side until the relay begins --------------------------------------------------------------------
-
-  readonly #onBackendData = (chunk: Buffer): void => {
-    if (this.#phase !== 'waiting' && this.#phase !== 'authenticating') {
-      // A server has no turn to speak here: the client has been told "no TLS" and has not asked for anything yet.
-      if (this.#phase === 'greeting-again') this.#end({ kind: 'backend-lost', node: this.#node ?? '' })
-      return
-    }
-    this.#clearTimer()
-    if (this.#loginWatch !== null) this.#readLogin(this.#loginWatch, chunk)
-    else this.#readTlsAnswer(chunk)
-  }
-
-  #readTlsAnswer(chunk: Buffer): void {
-    if (this.#request?.kind === 'ssl-request' && chunk[0] === ENCRYPTION_ANSWERS.refused) {
-      if (chunk.length > 1) return this.#loseUnseen('bytes behind the answer to SSLRequest')
-      this.#frontendSocket.write(chunk)
-      this.#startTimer(this.#environment.settings().startupTimeoutMs, () => this.#end({ kind: 'startup-timeout' }))
-      return this.#dispatch('tls-declined')
-    }
-    this.#rest = chunk
-    this.#isReadable = false
-    this.#dispatch('ready')
-  }
-
-  #readLogin(watch: LoginWatch, chunk: Buffer): void {
-    for (const step of watch.push(chunk)) {
-      switch (step.kind) {
-        case 'relay':
-          this.#writeFrontend(step.bytes)
-          this.#dispatch('challenged')
-          break
-        case 'not-accepting':
-          return this.#loseUnseen(step.message)
-        case 'in-recovery': {
-          const node = this.#node ?? ''
-          if (step.unseen) return this.#loseUnseen('in_hot_standby is on')
-          this.#environment.onHint(node, 'suspicious')
-          return this.#end({ kind: 'landed-on-standby', node })
-        }
-        case 'ready':
-          this.#rest = step.rest
-          this.#isReadable = true
-          this.#learnCancelKey(step.key)
-          this.#writeFrontend(step.bytes)
-          return this.#dispatch('ready')
-        case 'unreadable':
-          this.#writeFrontend(step.bytes)
-          this.#isReadable = false
-          return this.#dispatch('ready')
-        default: {
-          const unhandled: never = step
-          return unhandled
-        }
-      }
-    }
   }
 
   #writeFrontend(pieces: readonly Buffer[]): void {
@@ -491,67 +368,30 @@ export class Session implements Applicant {
     this.#frontendSocket.write(pieces.length === 1 ? first : Buffer.concat(pieces))
   }
 
-  #learnCancelKey(key: string | null): void {
-    if (key === null) return
-    this.#cancelKey = key
-    this.#environment.registry.learnCancelKey(key, this)
-  }
-
-  readonly #onBackendDrain = (): void => {
-    if (this.#phase === 'authenticating') this.#frontendSocket.resume()
-  }
-
-  readonly #onBackendEnd = (): void => {
-    switch (this.#phase) {
-      case 'waiting':
-      case 'authenticating': {
-        const kept = this.#loginWatch?.takeKept() ?? []
-        this.#writeFrontend(kept)
-        // The server refused the login in its own words (wrong password, no such database …).
-        if (kept.length > 0) return this.#end({ kind: 'finished' })
-        if (this.#phase === 'waiting') return this.#loseUnseen('the server closed the connection')
-        this.#environment.onHint(this.#node ?? '', 'suspicious')
-        return this.#end({ kind: 'backend-lost', node: this.#node ?? '' })
-      }
-      case 'greeting-again':
-        return this.#dispatch('node-lost')
-      default:
-        return
-    }
-  }
-
-  readonly #onBackendError = (error: Error): void => {
-    this.#environment.logger.debug({ node: this.#node, code: errorCode(error) }, 'backend socket failed')
-  }
-
-  /** Also after an error, when no FIN came. */
-  readonly #onBackendClose = (): void => {
-    if (this.#phase === 'relaying') this.#onRelayedBackendEnd(false)
-    else this.#onBackendEnd()
-  }
-
   // --- The relay ---------------------------------------------------------------------------------------------------
 
   #startRelay(): void {
-    const backendSocket = this.#backendSocket
-    if (backendSocket === null) return
     this.#clearTimer()
-    this.#loginWatch = null
+    const ready = this.#ready
+    const backendSocket = this.#leg?.release() ?? null
+    if (ready === null || backendSocket === null) return
+    this.#leg = null
+    this.#ready = null
     this.#request = null
+    this.#greeting = null
+    this.#backendSocket = backendSocket
+    if (ready.cancelKey !== null) this.#environment.registry.learnCancelKey(ready.cancelKey, this)
     this.#frontendSocket.off('data', this.#onFrontendData)
-    backendSocket.off('data', this.#onBackendData).off('end', this.#onBackendEnd).off('drain', this.#onBackendDrain)
     this.#relay = new Relay({
       frontendSocket: this.#frontendSocket,
       backendSocket,
-      isReadable: this.#isReadable,
-      transactionStatus: null,
+      isReadable: ready.isReadable,
       onSqlState: this.#onSqlState,
-      onBackendEnd: this.#onRelayedBackendEnd,
+      onBackendEnd: this.#onBackendEnd,
     })
-    const rest = this.#rest
-    this.#rest = EMPTY
-    this.#relay.start(rest)
-    // Either may have been paused while the other was not ready.
+    this.#writeFrontend(ready.bytes)
+    this.#relay.start(ready.rest)
+    // It may have been paused while the server was not ready for more.
     this.#frontendSocket.resume()
   }
 
@@ -562,7 +402,7 @@ export class Session implements Applicant {
     }
   }
 
-  readonly #onRelayedBackendEnd = (explained: boolean): void => {
+  readonly #onBackendEnd = (explained: boolean): void => {
     const node = this.#node ?? ''
     if (!explained) this.#environment.onHint(node, 'suspicious')
     this.#end(explained ? { kind: 'finished' } : { kind: 'backend-lost', node })
@@ -572,20 +412,14 @@ export class Session implements Applicant {
 
   #dropBackend(): void {
     this.#clearTimer()
-    this.#abortDial?.()
-    this.#abortDial = null
+    const { registry } = this.#environment
+    this.#leg?.destroy()
+    this.#leg = null
     this.#relay?.stop()
-    const socket = this.#backendSocket
+    this.#backendSocket?.destroy()
     this.#backendSocket = null
-    if (socket !== null) {
-      socket.off('data', this.#onBackendData).off('end', this.#onBackendEnd).off('drain', this.#onBackendDrain)
-      socket.off('close', this.#onBackendClose)
-      socket.destroy()
-    }
-    if (this.#cancelKey !== null) this.#environment.registry.forgetCancelKey(this.#cancelKey, this)
-    this.#cancelKey = null
-    this.#loginWatch = null
-    if (this.#node !== null) this.#environment.registry.leave(this.#node, this)
+    registry.forgetCancelKey(this)
+    if (this.#node !== null) registry.leave(this.#node, this)
     this.#node = null
   }
 
@@ -595,11 +429,12 @@ export class Session implements Applicant {
     const reason = this.#reason
     const farewell = reason === null ? null : farewellFor(reason)
     if (farewell !== null && this.#mayInterject()) socket.write(buildErrorResponse(farewell))
-    this.#relay = null
     socket.off('data', this.#onFrontendData)
     // Reading on and throwing away: unread bytes would turn our FIN into a RST that destroys the farewell.
     socket.resume()
-    const linger = (): void => this.#startTimer(LINGER_MS, () => socket.destroy())
+    const linger = (): void => {
+      if (this.#phase === 'lingering') this.#startTimer(LINGER_MS, () => socket.destroy())
+    }
     if (reason?.kind === 'finished' || reason?.kind === 'backend-lost') {
       // A slow reader gets all that the server had said before.
       socket.end(linger)
@@ -621,14 +456,16 @@ export class Session implements Applicant {
     const { registry, logger, clock } = this.#environment
     registry.remove(this, reason.kind)
     const level = CLOSE_REASON_LOG_LEVEL[reason.kind]
-    if (logger.isLevelEnabled(level)) {
-      const { kind, ...details } = reason
-      const client = this.#frontendSocket.remoteAddress
-      logger[level](
-        { reason: kind, ...details, client, ageMs: Math.round(clock.now() - this.#acceptedAt) },
-        'session ended',
-      )
-    }
+    if (!logger.isLevelEnabled(level)) return
+    const { kind, ...details } = reason
+    const ageMs = Math.round(clock.now() - this.#acceptedAt)
+    logger[level]({ reason: kind, ...details, client: this.#frontendSocket.remoteAddress, ageMs }, 'session ended')
+  }
+
+  // --- Its one timer -----------------------------------------------------------------------------------------------
+
+  #startStartupTimer(): void {
+    this.#startTimer(this.#environment.settings().startupTimeoutMs, () => this.#end({ kind: 'startup-timeout' }))
   }
 
   #startTimer(delayMs: number, callback: () => void): void {

@@ -56,6 +56,14 @@ export function nodeNoLongerRoutable(options: {
   }
 }
 
+/** A running session when the proxy's `shutdown.grace` is over: the words of any server's own shutdown. */
+export function proxyStopping(): Farewell {
+  return {
+    ...farewell(SQLSTATES.adminShutdown, 'terminating connection due to administrator command'),
+    detail: 'pgha-proxy is stopping',
+  }
+}
+
 /** The backend's connection ended though the server had said nothing of it. libpq's own words. */
 export function backendVanished(): Farewell {
   return farewell(SQLSTATES.connectionFailure, 'server closed the connection unexpectedly')

@@ -11,6 +11,7 @@ import {
   nodeNoLongerRoutable,
   noPrimary,
   noStandby,
+  proxyStopping,
   shuttingDown,
   tooManySessions,
   unsupportedProtocol,
@@ -42,6 +43,8 @@ export type CloseReason =
   | { readonly kind: 'login-interrupted'; readonly node: string; readonly why: string }
   /** The node is not routable any more for this session. */
   | { readonly kind: 'node-not-routable'; readonly node: string; readonly now: string | null; readonly why: string }
+  /** The proxy stops and its grace is over. */
+  | { readonly kind: 'proxy-stopping'; readonly node: string }
   /** The server's side broke without a word. */
   | { readonly kind: 'backend-lost'; readonly node: string }
   /** A CancelRequest: handed on, answered with silence. */
@@ -68,6 +71,7 @@ export const CLOSE_REASON_LOG_LEVEL: Readonly<Record<CloseReasonKind, 'debug' | 
   'landed-on-standby': 'warn',
   'login-interrupted': 'warn',
   'node-not-routable': 'warn',
+  'proxy-stopping': 'info',
   'backend-lost': 'warn',
 }
 
@@ -109,6 +113,8 @@ export function farewellFor(reason: CloseReason): Farewell | null {
       return noPrimary({ detail: `${reason.node} ${reason.why}` })
     case 'node-not-routable':
       return nodeNoLongerRoutable({ node: reason.node, now: reason.now })
+    case 'proxy-stopping':
+      return proxyStopping()
     case 'backend-lost':
       return backendVanished()
     default: {

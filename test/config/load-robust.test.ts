@@ -143,6 +143,11 @@ describe('loadConfig', () => {
       `a: &a { x: x }\n${bomb((name, below) => `${name}: &${name}\n  <<: [${below}]`)}`,
       'too many values',
     ],
+    [
+      'a wide merge bomb',
+      `a: &a { x: x }\nb: &b { <<: [${Array(15_000).fill('*a')}] }\nc: { <<: [${Array(15_000).fill('*b')}] }`,
+      'too many values',
+    ],
     ['an alias of itself', 'hold: &a { timeout: *a }', 'alias (*) of something that contains it'],
     ['a merge of itself', 'hold: &a { <<: *a }', 'or contains this one'],
     ['brackets thousands deep', '['.repeat(20_000), 'YAML'],

@@ -67,6 +67,7 @@ describe('secrets', () => {
     ['as token beside a file for it', `monitor: { user: pgha }\nadmin: { token: ${SECRET}, token_file: /x }`],
     ['as password beside a file for it', `monitor: { user: pgha, password: ${SECRET}, password_file: /x }`],
     ['from the environment in the wrong place', `monitor: { user: pgha, timeout: "\${SECRET}" }`],
+    ['from the environment in an address', `monitor: { user: pgha }\nadmin: { address: "\${SECRET}" }`],
     ['from the environment, near a known value', `monitor: { user: pgha }\nlog: { level: "\${SECRET}" }`],
   ])('%s do not get into a fault', (_rule, tail) => {
     const result = loadConfig({ text: head + tail, environment: { SECRET } })

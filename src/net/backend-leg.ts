@@ -1,0 +1,223 @@
+/**
+ * The server's side of a session from the dial to the end of the login: connects, sends the client's request, reads the
+ * answer and says what it amounts to. Effect layer. It owns its socket until `release` gives it to the relay.
+ */
+import type { Socket } from 'node:net'
+import { ENCRYPTION_ANSWERS } from '../protocol/message-types.ts'
+import type { ServerRequest } from '../session/greeting.ts'
+import { LoginWatch } from '../session/login-watch.ts'
+import type { NodeAddress } from '../topology/observation.ts'
+import { dialBackend, errorCode } from './backend-dialer.ts'
+import type { SessionEnvironment } from './session-environment.ts'
+
+/** What the server's first answers amount to. At most one of them is the end of this leg, after which nothing follows. */
+export interface BackendLegEvents {
+  readonly onConnected: () => void
+  /** End: it cannot be used, and the client has not noticed anything. `why` is for the log. */
+  readonly onUnusable: (why: string) => void
+  /** It answered `N` to SSLRequest. The connection stays; `send` the client's next request on it. */
+  readonly onTlsDeclined: (answer: Buffer) => void
+  /** Relay this: it needs the client's answer. */
+  readonly onChallenge: (bytes: readonly Buffer[]) => void
+  /** Logged in, or inside TLS, or nothing we can read: relay `bytes`, then everything, beginning with `rest`. */
+  readonly onReady: (ready: BackendReady) => void
+  /** End: it is in recovery, and the client has been asked for an answer already. */
+  readonly onInRecovery: () => void
+  /** End: it refused the login in its own words, which are to be relayed. */
+  readonly onRefused: (bytes: readonly Buffer[]) => void
+  /** End: it broke off without a word after the client had been asked for an answer. */
+  readonly onVanished: () => void
+  /** It takes bytes again after `write` had said no. */
+  readonly onDrain: () => void
+}
+
+export interface BackendReady {
+  readonly bytes: readonly Buffer[]
+  readonly rest: Buffer
+  readonly cancelKey: string | null
+  readonly isReadable: boolean
+}
+
+export interface BackendLegOptions {
+  readonly address: NodeAddress
+  /** True for sessions that must be on a primary. */
+  readonly refusesRecovery: boolean
+  readonly environment: Pick<SessionEnvironment, 'settings' | 'clock' | 'lookup' | 'logger'>
+  readonly events: BackendLegEvents
+}
+
+const EMPTY = Buffer.alloc(0)
+
+/** What it is waiting for. */
+type Expectation = 'connection' | 'nothing' | 'tls-answer' | 'login' | 'over'
+
+export class BackendLeg {
+  readonly #options: BackendLegOptions
+  readonly #abortDial: () => void
+  #socket: Socket | null = null
+  #expects: Expectation = 'connection'
+  #requestKind: ServerRequest['kind'] = 'startup-message'
+  #login: LoginWatch
+
+  /** Begins to connect. */
+  constructor(options: BackendLegOptions) {
+    this.#options = options
+    this.#login = new LoginWatch(options)
+    const { clock, lookup } = options.environment
+    const { connectTimeoutMs, keepAliveServerMs } = options.environment.settings()
+    this.#abortDial = dialBackend({
+      address: options.address,
+      timeoutMs: connectTimeoutMs,
+      keepAliveMs: keepAliveServerMs,
+      clock,
+      lookup,
+      onConnected: (socket) => this.#attach(socket),
+      onFailed: (code) => this.#fail(`dial failed: ${code}`),
+    })
+  }
+
+  /** Sends the client's request and reads the answer to it. The bytes are copied by the kernel or kept until sent. */
+  send(request: ServerRequest): void {
+    this.#requestKind = request.kind
+    this.#expects = request.kind === 'startup-message' ? 'login' : 'tls-answer'
+    this.#login = new LoginWatch(this.#options)
+    this.#socket?.write(request.bytes)
+  }
+
+  /** False when it cannot take more for now; `onDrain` says when it can. */
+  write(chunk: Buffer): boolean {
+    return this.#socket?.write(chunk) ?? true
+  }
+
+  /** Gives the socket away, with no listener but those for `error` and `close` left; `null` when it is gone already. */
+  release(): Socket | null {
+    const socket = this.#socket
+    socket?.off('data', this.#onData).off('end', this.#onEnd).off('drain', this.#options.events.onDrain)
+    socket?.off('close', this.#onEnd)
+    this.#expects = 'over'
+    this.#socket = null
+    return socket
+  }
+
+  /** Closes it now; nothing is reported after that. Idempotent. */
+  destroy(): void {
+    this.#expects = 'over'
+    this.#abortDial()
+    this.#socket?.destroy()
+    this.#socket = null
+  }
+
+  #attach(socket: Socket): void {
+    this.#socket = socket
+    this.#expects = 'nothing'
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('close', this.#onEnd)
+    socket.on('drain', this.#options.events.onDrain)
+    socket.on('error', this.#onError)
+    this.#options.events.onConnected()
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#options.environment.logger.debug({ code: errorCode(error) }, 'server socket failed')
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    switch (this.#expects) {
+      case 'login':
+        return this.#readLogin(chunk)
+      case 'tls-answer':
+        return this.#readTlsAnswer(chunk)
+      case 'nothing':
+        // No server has a turn to speak here.
+        return this.#fail('it spoke before it was asked')
+      case 'connection':
+      case 'over':
+        return
+      default: {
+        const unhandled: never = this.#expects
+        return unhandled
+      }
+    }
+  }
+
+  #readTlsAnswer(chunk: Buffer): void {
+    const { events } = this.#options
+    const isSslRequest = this.#requestKind === 'ssl-request'
+    // One byte is all that a server may say before the handshake: more would be taken for part of it.
+    if (isSslRequest && chunk.length > 1 && chunk[0] !== ERROR_RESPONSE)
+      return this.#fail('bytes behind its TLS answer')
+    if (isSslRequest && chunk[0] === ENCRYPTION_ANSWERS.refused) {
+      this.#expects = 'nothing'
+      return events.onTlsDeclined(chunk)
+    }
+    this.#expects = 'over'
+    events.onReady({ bytes: [], rest: chunk, cancelKey: null, isReadable: false })
+  }
+
+  #readLogin(chunk: Buffer): void {
+    const { events } = this.#options
+    for (const step of this.#login.push(chunk)) {
+      switch (step.kind) {
+        case 'relay':
+          events.onChallenge(step.bytes)
+          break
+        case 'not-accepting':
+          return this.#fail(step.message)
+        case 'in-recovery':
+          if (step.unseen) return this.#fail('in_hot_standby is on')
+          this.#expects = 'over'
+          return events.onInRecovery()
+        case 'ready':
+          this.#expects = 'over'
+          return events.onReady({ bytes: step.bytes, rest: step.rest, cancelKey: step.key, isReadable: true })
+        case 'unreadable':
+          this.#expects = 'over'
+          return events.onReady({ bytes: step.bytes, rest: EMPTY, cancelKey: null, isReadable: false })
+        default: {
+          const unhandled: never = step
+          return unhandled
+        }
+      }
+      // The session may have been ended by what was relayed.
+      if (this.#socket === null) return
+    }
+  }
+
+  /** FIN, or the end of a broken connection. */
+  readonly #onEnd = (): void => {
+    const { events } = this.#options
+    switch (this.#expects) {
+      case 'nothing':
+      case 'tls-answer':
+        return this.#fail('it closed the connection')
+      case 'login': {
+        const isBound = this.#login.isBound
+        const words = this.#login.takeKept()
+        // Wrong password, no such database, hba: the server's own answer.
+        if (words.length > 0) {
+          this.#expects = 'over'
+          return events.onRefused(words)
+        }
+        if (!isBound) return this.#fail('it closed the connection')
+        this.#expects = 'over'
+        return events.onVanished()
+      }
+      case 'connection':
+      case 'over':
+        return
+      default: {
+        const unhandled: never = this.#expects
+        return unhandled
+      }
+    }
+  }
+
+  #fail(why: string): void {
+    this.#expects = 'over'
+    this.#options.events.onUnusable(why)
+  }
+}
+
+/** Byte1('E'): an ancient server's answer to SSLRequest; the client reads it itself. */
+const ERROR_RESPONSE = 0x45

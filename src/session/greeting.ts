@@ -1,0 +1,101 @@
+/**
+ * Reads what a client says before it has a server: encryption requests in any legal order, then the one packet that
+ * wants something. Pure session layer: bytes in, instructions out; it writes nothing and waits for nothing.
+ *
+ * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
+ */
+import { parseFirstPacket, type StartupPacket } from '../protocol/startup-packet.ts'
+import type { CloseReason } from './close-reason.ts'
+
+const EMPTY = Buffer.alloc(0)
+
+/** What the client wants of a server, and the bytes that say so: replayed as they are at every dial. */
+export interface ServerRequest {
+  readonly kind: 'startup-message' | 'ssl-request' | 'direct-tls'
+  readonly bytes: Buffer
+}
+
+export type GreetingStep =
+  | { readonly kind: 'incomplete' }
+  /** Answer `N`: encryption is not offered; the next packet follows. */
+  | { readonly kind: 'decline' }
+  | { readonly kind: 'request'; readonly request: ServerRequest }
+  | { readonly kind: 'cancel'; readonly key: string; readonly bytes: Buffer }
+  | { readonly kind: 'refuse'; readonly reason: CloseReason }
+
+const INCOMPLETE: GreetingStep = { kind: 'incomplete' }
+
+export class Greeting {
+  readonly #tlsMode: 'passthrough' | 'off'
+  #inbox: Buffer = EMPTY
+  #hasAskedForTls = false
+  #hasAskedForGss = false
+
+  constructor(options: { readonly tlsMode: 'passthrough' | 'off' }) {
+    this.#tlsMode = options.tlsMode
+  }
+
+  /** Takes the next bytes. After `decline`, and after a server declined an `ssl-request`, it goes on with the next packet. */
+  take(chunk: Buffer): GreetingStep {
+    this.#inbox = this.#inbox.length === 0 ? chunk : Buffer.concat([this.#inbox, chunk])
+    const directTlsAllowed = !this.#hasAskedForTls && !this.#hasAskedForGss
+    const result = parseFirstPacket(this.#inbox, { directTlsAllowed })
+    switch (result.kind) {
+      case 'incomplete':
+        return INCOMPLETE
+      case 'malformed':
+        return refuse({ kind: 'malformed-startup', problem: result.problem })
+      case 'unsupported-protocol':
+        return refuse({ kind: 'unsupported-protocol', major: result.protocolMajor, minor: result.protocolMinor })
+      case 'direct-tls':
+        if (this.#tlsMode === 'off') return refuse({ kind: 'tls-not-offered' })
+        return { kind: 'request', request: { kind: 'direct-tls', bytes: this.#takeInbox() } }
+      case 'packet':
+        return this.#takePacket(result.packet, result.bytes)
+      default: {
+        const unhandled: never = result
+        return unhandled
+      }
+    }
+  }
+
+  #takePacket(packet: StartupPacket, bytes: Buffer): GreetingStep {
+    // Bytes behind an encryption request would be taken for part of the encrypted stream by one side: an injection hole.
+    const isLast = bytes.length === this.#inbox.length
+    switch (packet.kind) {
+      case 'startup-message':
+        return { kind: 'request', request: { kind: 'startup-message', bytes: this.#takeInbox() } }
+      case 'ssl-request':
+        if (!isLast) return refuse({ kind: 'early-bytes' })
+        if (this.#hasAskedForTls) return refuse({ kind: 'malformed-startup', problem: 'second SSLRequest' })
+        this.#hasAskedForTls = true
+        this.#inbox = EMPTY
+        return this.#tlsMode === 'off'
+          ? { kind: 'decline' }
+          : { kind: 'request', request: { kind: 'ssl-request', bytes } }
+      case 'gssenc-request':
+        if (!isLast) return refuse({ kind: 'early-bytes' })
+        if (this.#hasAskedForGss) return refuse({ kind: 'malformed-startup', problem: 'second GSSENCRequest' })
+        this.#hasAskedForGss = true
+        this.#inbox = EMPTY
+        // A Kerberos principal names one server; which one serves is not for the client to know.
+        return { kind: 'decline' }
+      case 'cancel-request':
+        return { kind: 'cancel', key: packet.key, bytes }
+      default: {
+        const unhandled: never = packet
+        return unhandled
+      }
+    }
+  }
+
+  #takeInbox(): Buffer {
+    const inbox = this.#inbox
+    this.#inbox = EMPTY
+    return inbox
+  }
+}
+
+function refuse(reason: CloseReason): GreetingStep {
+  return { kind: 'refuse', reason }
+}
