@@ -250,6 +250,7 @@ export class Daemon {
     return createPgProber({
       node,
       clock: this.#clock,
+      lookup: this.#lookup,
       monitor: {
         user: monitor.user,
         database: monitor.database,

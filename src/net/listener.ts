@@ -2,6 +2,7 @@
  * One address that clients connect to: accepts, and makes a session of each connection. Effect layer.
  */
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net'
+import { formatListenerAddress } from '../config/address.ts'
 import type { ListenerAddress } from '../config/config.ts'
 
 /** Connections that wait to be accepted. A thousand clients reconnect at once after a failover. */
@@ -37,8 +38,8 @@ export class Listener {
   /** `host:port` as it was opened, with the port that was given for port 0; the path of a Unix socket. */
   get address(): string {
     const opened = this.#server.address()
-    if (opened !== null && typeof opened === 'object') return formatHostPort(opened.address, opened.port)
-    return describeAddress(this.#options.address)
+    if (opened === null || typeof opened === 'string') return formatListenerAddress(this.#options.address)
+    return formatListenerAddress({ kind: 'tcp', host: opened.address, port: opened.port })
   }
 
   get isOpen(): boolean {
@@ -66,7 +67,8 @@ export class Listener {
 function listenOptions(address: ListenerAddress): ListenOptions {
   switch (address.kind) {
     case 'tcp':
-      return { host: address.host, port: address.port, backlog: BACKLOG }
+      // As in nginx, `[::]` means IPv6 only: `0.0.0.0` can be listed beside it.
+      return { host: address.host, port: address.port, backlog: BACKLOG, ipv6Only: address.host === '::' }
     case 'unix':
       return { path: address.path, backlog: BACKLOG }
     case 'fd':
@@ -76,24 +78,4 @@ function listenOptions(address: ListenerAddress): ListenOptions {
       return unhandled
     }
   }
-}
-
-/** As it is written in the configuration. */
-export function describeAddress(address: ListenerAddress): string {
-  switch (address.kind) {
-    case 'tcp':
-      return formatHostPort(address.host, address.port)
-    case 'unix':
-      return `unix:${address.path}`
-    case 'fd':
-      return `fd:${address.name}`
-    default: {
-      const unhandled: never = address
-      return unhandled
-    }
-  }
-}
-
-export function formatHostPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

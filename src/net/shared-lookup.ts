@@ -1,7 +1,8 @@
 /**
- * DNS lookups for dials: every dial resolves anew, and dials that ask for the same name at the same time share one
- * question. Node resolves on a small thread pool that file writes use as well: a thousand held sessions that dial an
- * unresolvable name must not keep the epoch from being written. Nothing is cached beyond the answer. Effect layer.
+ * DNS lookups for dials and probes: every dial resolves anew, and those that ask for the same name at the same time
+ * share one question. Node resolves on a small thread pool that file writes use as well: a dead resolver takes half a
+ * minute to give up, and a thousand held sessions that dial an unresolvable name must not keep the epoch from being
+ * written. Nothing is cached beyond the answer. Effect layer.
  */
 import { lookup as dnsLookup, type LookupAddress, type LookupAllOptions, type LookupOptions } from 'node:dns'
 import type { LookupFunction } from 'node:net'
@@ -39,9 +40,16 @@ function answerTo(
   callback: LookupCallback,
   options: LookupOptions,
   error: NodeJS.ErrnoException | null,
-  addresses: readonly LookupAddress[],
+  // Missing when there is an error, whatever the types say.
+  addresses: readonly LookupAddress[] | undefined,
 ): void {
+  const [first] = addresses ?? []
   if (error !== null) callback(error, '', 0)
+  else if (addresses === undefined || first === undefined) callback(noAddress(), '', 0)
   else if (options.all === true) callback(null, [...addresses])
-  else callback(null, addresses[0]?.address ?? '', addresses[0]?.family ?? 0)
+  else callback(null, first.address, first.family)
+}
+
+function noAddress(): NodeJS.ErrnoException {
+  return Object.assign(new Error('no address for this name'), { code: 'ENOTFOUND' })
 }

@@ -8,6 +8,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
+import { formatNodeAddress } from '../config/address.ts'
 import type { OrderResult } from '../probe/health-loop.ts'
 import type { Status } from './status.ts'
 
@@ -58,7 +59,7 @@ export class AdminServer {
     const opened = this.#server.address()
     const { host, port } = this.#options.address
     const shown = opened !== null && typeof opened === 'object' ? opened.port : port
-    return `${host.includes(':') ? `[${host}]` : host}:${shown}`
+    return formatNodeAddress({ host, port: shown })
   }
 
   /** Rejects with the error of the system. */

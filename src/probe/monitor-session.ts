@@ -5,6 +5,7 @@
  *   new ──open()──▶ open ──ask()──▶ open ──end()──▶ ended
  *    └──────────────┴─ any error of the connection, destroy() ─▶ lost: every later call fails at once
  */
+import type { LookupFunction } from 'node:net'
 import pg from 'pg'
 import type { Clock } from '../ports.ts'
 import type { NodeAddress, NodeAnswer, RepmgrEvidence } from '../topology/observation.ts'
@@ -15,7 +16,6 @@ import { MonitorStream } from './monitor-stream.ts'
 import { loadTlsOptions, mayTryNextAttempt, planTlsAttempts, type TlsAttempt } from './monitor-tls.ts'
 import { parseAnswer } from './parse-answer.ts'
 import { askStatement, learnStatement, type RepmgrReading, repmgrReading } from './queries.ts'
-import type { SharedLookup } from './shared-lookup.ts'
 
 /** How long a graceful end may take before the socket is destroyed: a frozen server never answers Terminate. */
 const END_GRACE_MS = 250
@@ -24,7 +24,7 @@ const END_GRACE_MS = 250
 export interface MonitorSessionOptions {
   readonly address: NodeAddress
   readonly access: MonitorAccess
-  readonly lookup: SharedLookup
+  readonly lookup: LookupFunction
   readonly clock: Clock
   readonly onLost: (detail: string) => void
 }

@@ -3,7 +3,7 @@
  * layer. It exists so that the probe owns the socket: it can be destroyed at any stage, no error is without a listener,
  * bytes that are not PostgreSQL's never reach the parser, and what the parser throws ends this stream, not the process.
  */
-import { connect, isIP, type NetConnectOpts, type Socket } from 'node:net'
+import { connect, isIP, type LookupFunction, type NetConnectOpts, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { ConnectionOptions } from 'node:tls'
 import type { NodeAddress } from '../topology/observation.ts'
@@ -11,7 +11,6 @@ import { ProbeError } from './classify-failure.ts'
 import { createMessageGate } from './message-gate.ts'
 import type { ProbeStage } from './monitor-access.ts'
 import { requestTls, startTls, type TlsAttempt } from './monitor-tls.ts'
-import type { SharedLookup } from './shared-lookup.ts'
 
 /** Where and how to dial. `timeoutMs` is the whole probe's: no single address may use all of it. */
 export interface MonitorStreamOptions {
@@ -19,7 +18,7 @@ export interface MonitorStreamOptions {
   readonly attempt: TlsAttempt
   /** Called only when the server takes TLS. */
   readonly tlsOptions: () => Promise<ConnectionOptions>
-  readonly lookup: SharedLookup
+  readonly lookup: LookupFunction
   readonly timeoutMs: number
   readonly onStage: (stage: ProbeStage) => void
 }
@@ -119,7 +118,11 @@ export class MonitorStream extends Duplex {
       host: address.host,
       port: address.port,
       noDelay: true,
-      lookup: lookup(() => onStage('connect')),
+      lookup: (hostname, lookupOptions, callback) =>
+        lookup(hostname, lookupOptions, (error, address, family) => {
+          if (error === null) onStage('connect')
+          callback(error, address, family)
+        }),
       autoSelectFamily: true,
       // A dead first address leaves the greater part of the time to the others.
       autoSelectFamilyAttemptTimeout: Math.max(10, Math.min(250, Math.floor(timeoutMs / 4))),

@@ -10,13 +10,14 @@
  *                            is asked and kept. Anything else: that is the observation, and the old one is ended too,
  *                            for an open session would keep a smart stop from ever ending.
  */
+import type { LookupFunction } from 'node:net'
+import { createSharedLookup } from '../net/shared-lookup.ts'
 import type { Clock, NodeIdentity, Prober } from '../ports.ts'
 import type { NodeAnswer, Observation } from '../topology/observation.ts'
 import type { ProbeCapabilities } from './capabilities.ts'
 import { classifyFailure, type ProbeFailure, timeoutFailure } from './classify-failure.ts'
 import type { MonitorAccess } from './monitor-access.ts'
 import { createMonitorSession, type MonitorSession } from './monitor-session.ts'
-import { createSharedLookup } from './shared-lookup.ts'
 
 /** A smart shutdown tells open sessions nothing: only a new connection does, so there is one that often. */
 export const SESSION_RENEW_MS = 15_000
@@ -30,6 +31,8 @@ export interface PgProberOptions {
   readonly node: NodeIdentity
   readonly monitor: MonitorAccess
   readonly clock: Clock
+  /** How names are resolved; default: a lookup of its own. Shared with others, look-ups of one name run once. */
+  readonly lookup?: LookupFunction
   /** Age at which a session is replaced by a fresh one. Default SESSION_RENEW_MS. */
   readonly sessionRenewMs?: number
   /** Called from within probes and between them. Must not throw. */
@@ -52,7 +55,7 @@ interface Attempt {
 /** Makes a prober that has not connected yet. The caller closes it. */
 export function createPgProber(options: PgProberOptions): PgProber {
   const { node, monitor, clock, sessionRenewMs = SESSION_RENEW_MS, onSessionEvent = () => {} } = options
-  const lookup = createSharedLookup()
+  const lookup = options.lookup ?? createSharedLookup()
   /** Sessions on their way out, so that `close` can wait for them. */
   const leaving = new Set<Promise<void>>()
   let session: MonitorSession | null = null
@@ -117,7 +120,9 @@ export function createPgProber(options: PgProberOptions): PgProber {
       const failure = fresh.classify(error)
       leave(fresh)
       if (attempt.abandoned) return failed(attempt, failure)
-      if (failure.failure === 'too-many-connections' && old?.isOpen() === true) {
+      // Neither says anything against the server, and the session that is there can still be asked.
+      const isAboutTheServer = failure.failure !== 'too-many-connections' && failure.failure !== 'dns'
+      if (!isAboutTheServer && old?.isOpen() === true) {
         // Not again at every probe: each attempt is a line in the log of a server that is already full.
         renewAt = clock.now() + sessionRenewMs
         return askOld(attempt, old, failure)
@@ -138,14 +143,14 @@ export function createPgProber(options: PgProberOptions): PgProber {
     return answered(attempt, answer)
   }
 
-  /** The server is full, and the old session is the only one we have: what it says counts. */
-  const askOld = async (attempt: Attempt, old: MonitorSession, full: ProbeFailure): Promise<Observation> => {
+  /** No new connection is to be had for now, and the old session is the only one we have: what it says counts. */
+  const askOld = async (attempt: Attempt, old: MonitorSession, hindrance: ProbeFailure): Promise<Observation> => {
     try {
       return answered(attempt, await askOver(attempt, old))
     } catch (error) {
       if (old.isOpen()) return failed(attempt, old.classify(error))
       if (session === old) session = null
-      return failed(attempt, full)
+      return failed(attempt, hindrance)
     }
   }
 
