@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * The entry of the program. It uses nothing that an old Node does not know, so that there it can say what to do instead
- * of failing with a syntax error; everything else is behind the dynamic import.
+ * The entry of the program. It uses nothing that an old Node does not know (12 is what some distributions still ship),
+ * so that there it can say what to do instead of failing with a syntax error; everything else is behind the dynamic
+ * import.
  */
 import process from 'node:process'
 
@@ -13,10 +14,14 @@ if (major < NODE_MAJOR_MIN || (major === NODE_MAJOR_MIN && minor < NODE_MINOR_MI
   process.stderr.write(
     `pgha-proxy needs Node.js ${NODE_MAJOR_MIN}.${NODE_MINOR_MIN} or newer; this is ${process.versions.node} (${process.execPath}).\n` +
       'Install a newer one (https://nodejs.org, your distribution, nvm), use the Docker image, or in a checkout run\n' +
-      `  npx node@24 ${process.argv[1] ?? 'pgha-proxy'} …\n`,
+      `  npx node@24 ${process.argv[1] || 'pgha-proxy'} …\n`,
   )
   process.exitCode = 2
 } else {
-  const { main } = await import('./main.ts')
-  process.exitCode = await main(process.argv.slice(2))
+  // No await up here: it would be a syntax error where this file has to speak.
+  void import('./main.ts')
+    .then(({ main }) => main(process.argv.slice(2)))
+    .then((exitCode) => {
+      process.exitCode = exitCode
+    })
 }

@@ -3,7 +3,6 @@
  * fields, no secret ever. Effect layer.
  */
 import { type Logger, pino } from 'pino'
-import pretty from 'pino-pretty'
 import type { LogFormat, LogLevel } from '../config/config.ts'
 
 export interface LoggerOptions {
@@ -16,7 +15,7 @@ export interface LoggerOptions {
 /** Fields that every line would repeat for people to skip. */
 const PRETTY_IGNORED = 'pid,hostname'
 
-export function createLogger({ level, format, isTerminal, useColor }: LoggerOptions): Logger {
+export async function createLogger({ level, format, isTerminal, useColor }: LoggerOptions): Promise<Logger> {
   const options = {
     level,
     base: null,
@@ -25,6 +24,8 @@ export function createLogger({ level, format, isTerminal, useColor }: LoggerOpti
   }
   const isPretty = format === 'pretty' || (format === 'auto' && isTerminal)
   if (!isPretty) return pino(options, pino.destination({ dest: 1, sync: true }))
+  // Loaded only for people: it would cost every daemon memory.
+  const { default: pretty } = await import('pino-pretty')
   const stream = pretty({ colorize: useColor, translateTime: 'SYS:HH:MM:ss.l', ignore: PRETTY_IGNORED, sync: true })
   return pino(options, stream)
 }

@@ -21,7 +21,7 @@ export async function run(
     terminal.err(`${options.config}: ${token.problem}\n`)
     return EXIT_CODES.usage
   }
-  const logger = createLogger({
+  const logger = await createLogger({
     ...config.log,
     isTerminal: terminal.isInteractive,
     useColor: terminal.useColor,

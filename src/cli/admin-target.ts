@@ -1,0 +1,116 @@
+/** Which running proxy a command means, and the token for its orders. Command line layer. */
+import { formatNodeAddress } from '../config/address.ts'
+import type { Config } from '../config/config.ts'
+import { readSecretFile } from '../config/secret-file.ts'
+import { CliError } from './cli-error.ts'
+import { EXIT_CODES } from './exit-codes.ts'
+import { searchConfig } from './locate-config.ts'
+import { readAdminToken, readConfig } from './read-config.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Where the admin server listens unless the configuration says otherwise. */
+export const DEFAULT_ADMIN_URL = 'http://127.0.0.1:8432'
+
+export interface TargetOptions {
+  /** `--url`; wins over the configuration's address. */
+  readonly url: string | null
+  /** `--config`; `null`: one of the usual places, if the command was not given a URL. */
+  readonly config: string | null
+  /** The usual places, for tests. */
+  readonly usualFiles?: readonly string[]
+}
+
+export interface AdminTarget {
+  readonly url: URL
+  /** The configuration it was found in, for the token; `null` when the command went without. */
+  readonly configured: { readonly file: string; readonly config: Config } | null
+}
+
+/** Finds the admin address. Rejects with a CliError when the options name none. */
+export async function findAdminTarget(options: TargetOptions, terminal: Terminal): Promise<AdminTarget> {
+  const file = options.config ?? (options.url === null ? (await searchConfig(options.usualFiles)).file : null)
+  if (file === null) return { url: readUrl(options.url ?? DEFAULT_ADMIN_URL), configured: null }
+  const config = await readConfig(file, terminal)
+  if (config === null) {
+    throw new CliError(
+      `${file} has the faults above, so the admin address is not known`,
+      options.url === null ? `correct them, or give --url ${DEFAULT_ADMIN_URL}` : 'correct them, or leave --config out',
+      EXIT_CODES.usage,
+    )
+  }
+  return { url: options.url === null ? adminUrl(config, file) : readUrl(options.url), configured: { file, config } }
+}
+
+/** The token to send with an order: out of `--token-file`, or the configuration. A CliError says what is missing. */
+export async function findToken({ configured }: AdminTarget, tokenFile: string | null): Promise<string> {
+  if (tokenFile !== null) {
+    const read = await readSecretFile(tokenFile)
+    if (read.ok) return read.secret
+    throw new CliError(
+      `--token-file ${read.problem}`,
+      'name the file that holds the token of admin.token_file',
+      EXIT_CODES.usage,
+    )
+  }
+  if (configured === null) {
+    throw new CliError(
+      'an order needs the admin token, and none was given',
+      "give --token-file FILE, or --config FILE with the proxy's configuration",
+      EXIT_CODES.usage,
+    )
+  }
+  const found = await readAdminToken(configured.config)
+  if (!found.ok) {
+    throw new CliError(
+      `${configured.file}: ${found.problem}`,
+      'run the order as a user who may read it, or give --token-file FILE',
+      EXIT_CODES.usage,
+    )
+  }
+  if (found.token === null) {
+    throw new CliError(
+      `${configured.file} has no admin token: orders are off`,
+      'set admin.token_file in it (openssl rand -hex 32 makes a token), and restart the proxy',
+      EXIT_CODES.usage,
+    )
+  }
+  return found.token
+}
+
+function readUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url !== null && (url.protocol === 'http:' || url.protocol === 'https:') && url.search === '' && url.hash === '') {
+    return url
+  }
+  // "localhost:8432" parses, with localhost for its scheme.
+  const suggestion = /^[^/]+:\d+\/?$/.test(text) ? `http://${text}` : DEFAULT_ADMIN_URL
+  throw new CliError(
+    `--url ${JSON.stringify(text)} is no address of an admin server`,
+    `write it as ${suggestion}`,
+    EXIT_CODES.usage,
+  )
+}
+
+function adminUrl({ admin }: Config, file: string): URL {
+  if (admin === null) {
+    throw new CliError(
+      `${file} has admin: off, so the proxy cannot be asked`,
+      'set admin.address in it, and restart the proxy',
+      EXIT_CODES.usage,
+    )
+  }
+  if (admin.address.port === 0) {
+    throw new CliError(
+      `${file} leaves the admin port to the system (port 0)`,
+      'give --url http://HOST:PORT with the port that the log of the proxy names',
+      EXIT_CODES.usage,
+    )
+  }
+  return new URL(`http://${formatNodeAddress({ host: reachable(admin.address.host), port: admin.address.port })}`)
+}
+
+/** Who listens everywhere is reached on the loopback address of the same family. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  return /^[0:]+$/.test(host) ? '::1' : host
+}

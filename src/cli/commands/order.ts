@@ -1,0 +1,92 @@
+/**
+ * `pgha-proxy accept|fence|unfence NODE`: an operator's order to the running proxy. It prints what became of it and how
+ * the cluster stands then. Command line layer; what an order means is the health loop's to know.
+ */
+import { type AdminAnswer, askAdmin, formatAdminUrl, textOf } from '../admin-client.ts'
+import { type AdminTarget, findAdminTarget, findToken, type TargetOptions } from '../admin-target.ts'
+import { CliError } from '../cli-error.ts'
+import { EXIT_CODES, type ExitCode } from '../exit-codes.ts'
+import { createPaint } from '../paint.ts'
+import { parseStatus } from '../status/parse-status.ts'
+import { renderState } from '../status/render-status.ts'
+import { printable } from '../table.ts'
+import type { Terminal } from '../terminal.ts'
+
+export const ORDERS = ['accept', 'fence', 'unfence'] as const
+export type Order = (typeof ORDERS)[number]
+
+export interface OrderOptions extends TargetOptions {
+  readonly tokenFile: string | null
+}
+
+export async function order(name: Order, node: string, options: OrderOptions, terminal: Terminal): Promise<ExitCode> {
+  const target = await findAdminTarget(options, terminal)
+  const token = await findToken(target, options.tokenFile)
+  const answer = await askAdmin(target.url, { method: 'POST', path: `api/${name}`, token, body: { node } })
+  const message = answer.statusCode === 200 ? textOf(answer.body, 'message') : null
+  if (message === null) throw refusal(name, answer, target, options)
+  terminal.out(`${message}\n`)
+  terminal.out(await stateNow(target.url, terminal))
+  return EXIT_CODES.ok
+}
+
+/** The state after the order: whoever fences the primary sees at once what that did. */
+async function stateNow(url: URL, terminal: Terminal): Promise<string> {
+  try {
+    const status = parseStatus((await askAdmin(url, { method: 'GET', path: 'api/status' })).body)
+    return status === null ? '' : `${renderState(status, createPaint(terminal.useColor))}\n`
+  } catch (error) {
+    // The order is done; that the proxy is silent now does not undo it.
+    if (error instanceof CliError) return ''
+    throw error
+  }
+}
+
+function refusal(
+  name: Order,
+  { statusCode, body }: AdminAnswer,
+  { url, configured }: AdminTarget,
+  options: OrderOptions,
+) {
+  const at = formatAdminUrl(url)
+  const problem = textOf(body, 'error')
+  const fail = (message: string, remedy: string): CliError => new CliError(message, remedy, EXIT_CODES.failure)
+  switch (statusCode) {
+    case 401:
+      return fail(
+        `the proxy at ${at} does not take this token`,
+        options.tokenFile === null && configured !== null
+          ? `${configured.file} has another one than the proxy was started with: restart it, or give --token-file FILE`
+          : 'give the one that its admin.token or admin.token_file names',
+      )
+    case 403:
+      if (problem?.startsWith('orders are off') === true) {
+        return fail(
+          `the proxy at ${at} takes no orders: it was started without an admin token`,
+          'set admin.token_file in its configuration (openssl rand -hex 32 makes a token), and restart it',
+        )
+      }
+      return fail(
+        `the proxy at ${at} refuses requests under that host name`,
+        'give --url with its IP address: it takes no other names than the one it listens on',
+      )
+    case 409:
+      return fail(`${name} was refused: ${problem ?? 'without a reason'}`, remedyOf(name, printable(problem ?? '')))
+    default:
+      return fail(
+        `${at} answered ${statusCode}${problem === null ? '' : `: ${problem}`}, not as pgha-proxy does`,
+        'is that its admin address? --url http://HOST:PORT names another one',
+      )
+  }
+}
+
+/** The proxy says what is wrong; what helps depends on which of its rules that is. */
+function remedyOf(name: Order, problem: string): string {
+  if (problem.startsWith('there is no node')) return 'name one of these'
+  if (problem.startsWith('the state file'))
+    return 'nothing was changed: make state_dir writable for the proxy, then repeat the order'
+  if (problem.includes('promote it first'))
+    return 'promote it (repmgr standby promote, on that node), or accept the node that is primary'
+  if (name === 'unfence') return 'pgha-proxy status shows which nodes are fenced'
+  return 'pgha-proxy status --explain shows what each node says'
+}
