@@ -56,11 +56,13 @@ export class AppSession {
   readonly connectedAt = performance.now()
   readonly #client: pg.Client
   readonly #socket: Socket
-  #lostBy: string | null = null
+  readonly #onLost: (code: string) => void
+  #isOver = false
 
-  private constructor(client: pg.Client, socket: Socket) {
+  private constructor(client: pg.Client, socket: Socket, onLost: (code: string) => void) {
     this.#client = client
     this.#socket = socket
+    this.#onLost = onLost
   }
 
   /**
@@ -87,7 +89,7 @@ export class AppSession {
       stream: () => socket,
     })
     let session: AppSession | null = null
-    client.on('error', (error) => session?.lose(error, onLost))
+    client.on('error', (error) => session?.#lose(error))
     const cut = () => socket.destroy()
     signal.addEventListener('abort', cut)
     socket.once('close', () => signal.removeEventListener('abort', cut))
@@ -97,23 +99,13 @@ export class AppSession {
       socket.destroy()
       throw new ConnectError(error, wasChallenged)
     }
-    session = new AppSession(client, socket)
-    session.#onLost = onLost
+    session = new AppSession(client, socket, onLost)
     return session
   }
 
-  #onLost: (code: string) => void = () => {}
-
-  get isLost(): boolean {
-    return this.#lostBy !== null
-  }
-
-  /** Part of `open`: only the first error tells why a session ended, the others follow from it. */
-  lose(error: unknown, onLost: (code: string) => void): void {
-    if (this.#lostBy !== null) return
-    this.#lostBy = codeOf(error)
-    this.#socket.destroy()
-    onLost(this.#lostBy)
+  /** Lost or closed: good for nothing any more. */
+  get isOver(): boolean {
+    return this.#isOver
   }
 
   /**
@@ -129,7 +121,7 @@ export class AppSession {
       if (command !== 'COMMIT') throw new Error(`COMMIT was answered with ${command}`)
       return port
     } catch (error) {
-      this.lose(error, this.#onLost)
+      this.#lose(error)
       return null
     }
   }
@@ -137,11 +129,19 @@ export class AppSession {
   /** Says goodbye as a well-behaved client does, and closes. */
   async close(): Promise<void> {
     // Whatever is said from here on concerns nobody.
-    this.#lostBy ??= 'closed'
+    this.#isOver = true
     const timer = setTimeout(() => this.#socket.destroy(), CLOSE_TIMEOUT_MS)
     await this.#client.end().catch(() => {})
     clearTimeout(timer)
     this.#socket.destroy()
+  }
+
+  /** Only the first error tells why a session ended, the others follow from it. */
+  #lose(error: unknown): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#socket.destroy()
+    this.#onLost(codeOf(error))
   }
 
   async #insert({ number, customer, amountCents }: Invoice): Promise<number> {

@@ -3,6 +3,7 @@
  * anew for every write, as PHP does. After an error each connects again and sends the same invoice again.
  * Effect layer of the demo; what it sees goes out as events, it counts nothing.
  */
+import { setMaxListeners } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Login } from '../support/roles.ts'
 import type { AppEvent } from './app-event.ts'
@@ -47,6 +48,8 @@ export class Application {
 
   constructor(options: ApplicationOptions) {
     this.#options = options
+    // One listener for each open session; Node suspects a leak above ten.
+    setMaxListeners(0, this.#cut.signal)
   }
 
   /** How many connection attempts are under way now; most of them held, when it stays above a few. */
@@ -96,7 +99,7 @@ export class Application {
     let firstSentAt: number | null = null
     let attempts = 0
     while (!this.#stopped.signal.aborted) {
-      if (session === null || session.isLost) session = await this.#connect()
+      if (session === null || session.isOver) session = await this.#connect()
       if (session !== null) {
         firstSentAt ??= performance.now()
         attempts += 1

@@ -4,6 +4,7 @@
  */
 import type { NodeStatus } from '../../observability/status.ts'
 import { addNames } from '../../topology/describe.ts'
+import type { NodeRole } from '../../topology/topology-state.ts'
 import { type Paint, toneOfRole } from '../paint.ts'
 import { formatAge, formatBytes, formatCount } from '../quantities.ts'
 import { printable } from '../table.ts'
@@ -34,6 +35,9 @@ function describeEvidence(node: NodeStatus, pinned: string | null): string[] {
   return [`${formatAge(node.lastSeenMs)} ago it said: ${parts.join(', ')}`, ...identifier, ...problem]
 }
 
+/** Roles of nodes that are up, out of recovery, and not believed. What an unreachable one last said is no claim. */
+const UNACCEPTED: ReadonlySet<NodeRole> = new Set(['unknown', 'stale-primary', 'impostor', 'foreign'])
+
 /** What an operator can wait for or do, one sentence a line. */
 export function explainOutlook(status: ShownStatus): string[] {
   const fenced = namesOf(status, ({ role }) => role === 'fenced')
@@ -54,9 +58,7 @@ function outlookOfState(status: ShownStatus): string[] {
   const takeover = `Another node takes over when it leaves recovery on a timeline${above}: at once when its own repmgr row says primary${
     incumbent === null ? '' : ` or ${incumbent} is provably gone`
   }, else after policy.grace.`
-  const claimants = namesOf(status, ({ role, inRecovery, problem }) => {
-    return inRecovery === false && role !== 'witness' && role !== 'fenced' && problem !== null
-  })
+  const claimants = namesOf(status, ({ role, inRecovery }) => inRecovery === false && UNACCEPTED.has(role))
   const accept = acceptLine(claimants)
   switch (state) {
     case 'serving':

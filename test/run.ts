@@ -1,0 +1,45 @@
+/**
+ * `npm test`: every suite that this machine can run, one class of tests after the other, and one line at the end that
+ * says what was left out and why. With `PGHA_TEST_REQUIRE=all` anything left out is a failure.
+ */
+import { spawnSync } from 'node:child_process'
+import process from 'node:process'
+import { findBinaries } from './support/postgres-binaries.ts'
+import { repmgrAvailable } from './support/repmgr-binaries.ts'
+
+interface Suite {
+  readonly name: string
+  readonly projects: readonly string[]
+  /** `true`, or why it cannot run here. */
+  readonly available: true | string
+}
+
+const anyPostgres = findBinaries('any')
+const SUITES: readonly Suite[] = [
+  { name: 'pure and loopback', projects: ['pure', 'net'], available: true },
+  { name: 'PostgreSQL', projects: ['pg'], available: 'missing' in anyPostgres ? anyPostgres.missing : true },
+  { name: 'repmgr', projects: ['repmgr'], available: repmgrAvailable() },
+]
+
+const say = (line: string): void => {
+  process.stdout.write(`${line}\n`)
+}
+
+const failed: string[] = []
+const leftOut: string[] = []
+for (const { name, projects, available } of SUITES) {
+  if (available !== true) {
+    leftOut.push(`${name} (${available})`)
+    continue
+  }
+  say(`\n== ${name} tests ==`)
+  const args = ['run', ...projects.flatMap((project) => ['--project', project])]
+  const { status } = spawnSync('vitest', args, { stdio: 'inherit' })
+  if (status !== 0) failed.push(name)
+}
+
+say(`\n${failed.length === 0 ? 'All tests that were run have passed.' : `Failed: ${failed.join(', ')}.`}`)
+say(leftOut.length === 0 ? 'Nothing was left out.' : `Left out on this machine: ${leftOut.join('; ')}.`)
+const mustRunAll = process.env['PGHA_TEST_REQUIRE'] === 'all'
+if (mustRunAll && leftOut.length > 0) say('PGHA_TEST_REQUIRE=all: what is left out counts as failed.')
+process.exitCode = failed.length > 0 || (mustRunAll && leftOut.length > 0) ? 1 : 0
