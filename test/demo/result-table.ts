@@ -12,7 +12,7 @@ export function renderResult(tally: Tally): readonly string[] {
     ['writes on an old primary', count(tally.writesOnOldPrimary), 'must be 0; acknowledged by it, or found in it'],
     ['read-only errors', count(tally.readOnlyErrors), 'must be 0 (SQLSTATE 25006)'],
     ['new connections refused', count(tally.connectionsRefused), `must be 0; ${connections(tally)}`],
-    ['logins cut short', count(tally.loginsCutShort), 'the server died in the middle of one; tried again'],
+    ['logins cut short', count(tally.loginsCutShort), tally.loginsCutShort === 0 ? '' : 'the server died half-way; tried again'],
     ['running sessions ended', count(sum(tally.errorsBySqlstate)), describeCodes(tally.errorsBySqlstate)],
     ['longest stall', seconds(tally.longestStallMs), 'between two acknowledged writes'],
     ...tally.promotions.map(
