@@ -8,7 +8,7 @@
 import type { Socket } from 'node:net'
 import type { Logger } from 'pino'
 import { formatListenerAddress } from '../config/address.ts'
-import type { Config, ListenerConfig } from '../config/config.ts'
+import type { Config, ListenerConfig, MonitorConfig } from '../config/config.ts'
 import { resolveMonitorPassword } from '../config/monitor-password.ts'
 import { Admission } from '../net/admission.ts'
 import { Listener } from '../net/listener.ts'
@@ -27,6 +27,9 @@ import { DecisionLog } from './decision-log.ts'
 import { describeChanges } from './describe-changes.ts'
 import { admissionSettings, healthSettings, routeRequest, sessionSettings } from './settings.ts'
 import { StateFile } from './state-file.ts'
+
+/** How long the last words of all sessions may take to leave, at the very end. */
+const FAREWELL_MS = 2_000
 
 export interface DaemonOptions {
   readonly config: Config
@@ -136,10 +139,11 @@ export class Daemon {
     }
     for (const address of [...this.#listeners.keys()]) if (!wanted.has(address)) this.#closeListener(address)
     const { live, afterRestart } = describeChanges(before, config)
-    this.#config = { ...config, admin: before.admin, stateDir: before.stateDir, workers: before.workers }
+    const log = { ...config.log, format: before.log.format }
+    this.#config = { ...config, admin: before.admin, stateDir: before.stateDir, workers: before.workers, log }
     this.#logger.level = config.log.level
     this.#admission.configure(admissionSettings(config))
-    this.#health?.configure(healthSettings(config))
+    this.#health?.configure(healthSettings(config), { renewProbers: isAccessChanged(before.monitor, config.monitor) })
     this.#logger.info(
       { changed: live },
       live.length === 0 ? 'configuration reloaded: nothing changed' : 'configuration reloaded',
@@ -160,8 +164,7 @@ export class Daemon {
     await this.#drained(graceMs, hurry)
     const left = this.#registry.all()
     for (const session of left) session.stop()
-    // The farewells have to leave; sessions close themselves after their linger at the latest.
-    await Promise.race([this.#registry.whenEmpty(), hurry])
+    await this.#drained(FAREWELL_MS, hurry)
     for (const session of this.#registry.all()) session.destroy()
     await this.#health?.stop()
     this.#admission.close()
@@ -278,7 +281,6 @@ export class Daemon {
     const key = formatListenerAddress(config.address)
     const listener = new Listener({
       address: config.address,
-      keepAliveMs: this.#config.keepalive.clientMs,
       onConnection: (socket) => this.#accept(socket, key),
       onError: (error) => this.#logger.error({ listener: key, problem: error.message }, 'listener failed'),
     })
@@ -297,6 +299,8 @@ export class Daemon {
       socket.destroy()
       return
     }
+    const { clientMs } = this.#config.keepalive
+    if (clientMs > 0) socket.setKeepAlive(true, clientMs)
     new Session(socket, this.#environmentOf(config))
   }
 
@@ -388,6 +392,13 @@ export class Daemon {
     await Promise.race([this.#registry.whenEmpty(), graceOver, hurry])
     cancelTimer()
   }
+}
+
+/** Whether monitoring sessions that are open were made with what no longer holds. */
+function isAccessChanged(before: MonitorConfig, after: MonitorConfig): boolean {
+  const access = ({ user, password, passwordFile, database, sslmode, sslrootcert, timeoutMs }: MonitorConfig): string =>
+    JSON.stringify([user, password, passwordFile, database, sslmode, sslrootcert, timeoutMs])
+  return access(before) !== access(after)
 }
 
 function listenHint(error: unknown): string {

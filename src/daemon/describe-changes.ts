@@ -1,33 +1,45 @@
-/** What differs between two configurations, by YAML path, and whether it takes effect now. Pure. */
-import type { Config, ListenerConfig } from '../config/config.ts'
+/** What differs between two configurations, in the words of the YAML file, and whether it takes effect now. Pure. */
+import { formatListenerAddress } from '../config/address.ts'
+import type { Config, ListenerAddress } from '../config/config.ts'
 import { redactConfig } from '../config/redact.ts'
 
-/** Top-level keys of which a change waits for a restart. */
-const AFTER_RESTART: ReadonlySet<keyof Config> = new Set(['admin', 'stateDir', 'workers'])
+/** Settings of which a change waits for a restart, and all below them. */
+const AFTER_RESTART = ['admin', 'state_dir', 'workers', 'log.format']
 
 export interface Changes {
-  /** `monitor.interval: 500 -> 1000`; times in milliseconds, secrets redacted. */
+  /** `monitor.interval: 500 -> 1000`; times in milliseconds, sizes in bytes, secrets redacted. */
   readonly live: readonly string[]
   readonly afterRestart: readonly string[]
 }
 
 export function describeChanges(before: Config, after: Config): Changes {
+  const [shownBefore, shownAfter] = [redactConfig(before), redactConfig(after)]
   const live: string[] = []
   const afterRestart: string[] = []
   for (const key of Object.keys(after) as (keyof Config)[]) {
-    const changes = differences(key, redactConfig(before)[key], redactConfig(after)[key])
+    const path = yamlKey(key)
+    const changes = differences(path, shownBefore[key], shownAfter[key])
     // A secret that changed looks the same when redacted.
-    if (changes.length === 0 && !isEqual(before[key], after[key])) changes.push(`${key}: a secret`)
-    ;(AFTER_RESTART.has(key) ? afterRestart : live).push(...changes)
+    if (changes.length === 0 && !isEqual(before[key], after[key])) changes.push(`${path}: a secret`)
+    for (const change of changes) (isForRestart(change) ? afterRestart : live).push(change)
   }
   return { live, afterRestart }
+}
+
+function isForRestart(change: string): boolean {
+  return AFTER_RESTART.some((path) => change.startsWith(`${path}:`) || change.startsWith(`${path}.`))
 }
 
 function differences(path: string, before: unknown, after: unknown): string[] {
   if (isEqual(before, after)) return []
   if (!isMapping(before) || !isMapping(after)) return [`${path}: ${describe(before)} -> ${describe(after)}`]
   const keys = new Set([...Object.keys(before), ...Object.keys(after)])
-  return [...keys].flatMap((key) => differences(`${path}.${key}`, before[key], after[key]))
+  return [...keys].flatMap((key) => differences(`${path}.${yamlKey(key)}`, before[key], after[key]))
+}
+
+/** `decisionTtlMs` is `decision_ttl` in the file. */
+function yamlKey(key: string): string {
+  return key.replace(/(Ms|Bytes)$/, '').replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
 function isMapping(value: unknown): value is Record<string, unknown> {
@@ -39,12 +51,21 @@ function isEqual(a: unknown, b: unknown): boolean {
 }
 
 function describe(value: unknown): string {
-  if (Array.isArray(value)) return value.map(describeEntry).join(', ')
-  return JSON.stringify(value)
+  return Array.isArray(value) ? `[${value.map(describeEntry).join(', ')}]` : JSON.stringify(value)
 }
 
+/** A node as `name address`, a listener as `address route …`. */
 function describeEntry(entry: unknown): string {
-  if (isMapping(entry) && typeof entry['name'] === 'string') return entry['name']
-  if (isMapping(entry) && 'route' in entry) return JSON.stringify((entry as unknown as ListenerConfig).address)
-  return JSON.stringify(entry)
+  if (!isMapping(entry)) return JSON.stringify(entry)
+  const { name, address, ...rest } = entry
+  if (typeof name === 'string') return `${name} ${describeAddress(address)}`
+  const settings = Object.values(rest).map((value) =>
+    isMapping(value) ? Object.values(value).join(' ') : String(value),
+  )
+  return `${describeAddress(address)} ${settings.join(' ')}`
+}
+
+function describeAddress(address: unknown): string {
+  if (isMapping(address) && 'kind' in address) return formatListenerAddress(address as unknown as ListenerAddress)
+  return isMapping(address) ? `${address['host']}:${address['port']}` : JSON.stringify(address)
 }

@@ -42,6 +42,7 @@ export class Admission {
   #settings: AdmissionSettings
   #gate: ReleaseGate
   #decision: Decision | null = null
+  #appliedVerdicts = ''
   #primaryAcceptedAt: { readonly node: string; readonly at: number } | null = null
   #isFencing = false
   #cancelRelease: (() => void) | null = null
@@ -119,17 +120,28 @@ export class Admission {
   /** Fences by the decision, then admits by it. Returns how many sessions were ended. */
   takeDecision(decision: Decision): number {
     const before = this.#decision
-    // Sessions that are moved off their node now must not be routed before the last one of the old node is fenced.
-    this.#isFencing = true
     this.#decision = decision
-    const endedCount = this.#registry.applyDecision(decision)
-    this.#isFencing = false
+    const endedCount = this.#fence(decision)
     if (decision.primary !== null && decision.primary !== before?.primary) {
       this.#primaryAcceptedAt = { node: decision.primary, at: this.#clock.now() }
     }
     this.#clearDoubts(decision)
     this.#release()
     return endedCount
+  }
+
+  #fence(decision: Decision): number {
+    // Most decisions repeat the one before, and every session there is was routed or kept by that.
+    const verdicts = describeVerdicts(decision)
+    if (verdicts === this.#appliedVerdicts) return 0
+    this.#appliedVerdicts = verdicts
+    // Sessions that are moved off their node now must not be routed before the last one of the old node is fenced.
+    this.#isFencing = true
+    try {
+      return this.#registry.applyDecision(decision)
+    } finally {
+      this.#isFencing = false
+    }
   }
 
   /** Stops releasing. Those who wait stay in the queue until they leave it. */
@@ -178,9 +190,15 @@ export class Admission {
     this.#cancelRelease = null
     if (this.#queue.size === 0) return
     let isGateClosed = false
+    const holding = new Set<RouteRequest>()
     for (const applicant of this.#queue) {
+      // Who wants the same waits for the same; a thousand may be waiting.
+      if (holding.has(applicant.request)) continue
       const routing = this.#route(applicant)
-      if (routing.kind === 'hold') continue
+      if (routing.kind === 'hold') {
+        holding.add(applicant.request)
+        continue
+      }
       if (!this.#gate.take(this.#clock.now())) {
         isGateClosed = true
         break
@@ -205,4 +223,13 @@ export class Admission {
       this.#heldSinceEmpty = 0
     }
   }
+}
+
+/** All that a decision means for sessions that are there, as a text to compare. */
+function describeVerdicts({ primary, nodes }: Decision): string {
+  const parts = [primary ?? '']
+  for (const [name, { writeSessions, readSessions }] of nodes) {
+    parts.push(name, writeSessions.kind, readSessions.kind)
+  }
+  return parts.join('\n')
 }

@@ -10,8 +10,6 @@ const BACKLOG = 1024
 
 export interface ListenerOptions {
   readonly address: ListenerAddress
-  /** Idle time before TCP keepalive probes to clients; 0 for none. */
-  readonly keepAliveMs: number
   /** The socket belongs to the receiver. */
   readonly onConnection: (socket: Socket) => void
   /** An accept failed after the listener had been opened (no file descriptors left, say). */
@@ -24,15 +22,7 @@ export class Listener {
 
   constructor(options: ListenerOptions) {
     this.#options = options
-    this.#server = createServer(
-      {
-        allowHalfOpen: true,
-        noDelay: true,
-        keepAlive: options.keepAliveMs > 0,
-        keepAliveInitialDelay: options.keepAliveMs,
-      },
-      options.onConnection,
-    )
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, options.onConnection)
   }
 
   /** `host:port` as it was opened, with the port that was given for port 0; the path of a Unix socket. */

@@ -101,8 +101,11 @@ export class HealthLoop {
     for (const loop of this.#loops.values()) loop.hint({ fresh: false })
   }
 
-  /** New settings hold from now on. Nodes no longer listed are forgotten, unless repmgr's rows name them. */
-  configure(settings: HealthSettings): void {
+  /**
+   * New settings hold from now on. Nodes no longer listed are forgotten, unless repmgr's rows name them. With
+   * `renewProbers` every monitoring session is made anew: who asks, or how, has changed.
+   */
+  configure(settings: HealthSettings, options: { readonly renewProbers: boolean }): void {
     const before = new Map(this.#settings.nodes.map((node) => [node.name, node]))
     const isMoved = (node: NodeIdentity): boolean => {
       const old = before.get(node.name)
@@ -117,6 +120,7 @@ export class HealthLoop {
       ...settings.nodes,
       ...kept.filter((member) => !settings.nodes.some((n) => n.name === member.name)),
     ])
+    if (options.renewProbers) this.#renewProbers()
     for (const loop of this.#loops.values()) loop.repace()
     if (added.length === 0) this.#decide()
   }
@@ -185,11 +189,20 @@ export class HealthLoop {
     const loop = new NodeLoop({
       prober: this.#createProber(member),
       clock: this.#clock,
+      fastIntervalMs: () => this.#settings.fastIntervalMs,
       intervalMs: () => (this.#decision?.pace === 'steady' ? this.#settings.intervalMs : this.#settings.fastIntervalMs),
       onObservation: (observation) => this.#takeObservation(member.name, observation),
     })
     this.#loops.set(member.name, loop)
     loop.start()
+  }
+
+  /** What was seen so far stays evidence. */
+  #renewProbers(): void {
+    for (const member of this.#members) {
+      void this.#loops.get(member.name)?.stop()
+      this.#startLoop(member)
+    }
   }
 
   #takeObservation(node: string, observation: Observation): void {

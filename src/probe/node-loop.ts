@@ -5,7 +5,11 @@
 import type { Clock, Prober } from '../ports.ts'
 import type { Observation } from '../topology/observation.ts'
 
-/** Hints come in floods when a server dies under a thousand sessions; probes do not. */
+/**
+ * The least time from the start of one probe to a hinted one. Hints come in floods when a server dies under a thousand
+ * sessions, and for ever when an application goes on writing to a read-only primary: after a hinted probe the next one
+ * waits for the fast pace.
+ */
 export const HINTED_PROBE_GAP_MS = 10
 
 export interface NodeLoopOptions {
@@ -13,6 +17,8 @@ export interface NodeLoopOptions {
   readonly clock: Clock
   /** Milliseconds from the start of one probe to the start of the next; asked anew each time. */
   readonly intervalMs: () => number
+  /** The same at the fast pace, whatever the pace is now. */
+  readonly fastIntervalMs: () => number
   readonly onObservation: (observation: Observation) => void
 }
 
@@ -22,6 +28,7 @@ export class NodeLoop {
   #isProbing = false
   #isStopped = false
   #isHinted = false
+  #wasHinted = false
   #wantsFresh = false
   #cancelWait: (() => void) | null = null
 
@@ -64,6 +71,7 @@ export class NodeLoop {
     this.#isProbing = true
     this.#startedAt = clock.now()
     const fresh = this.#wantsFresh
+    this.#wasHinted = this.#isHinted
     this.#isHinted = false
     this.#wantsFresh = false
     const observation = await prober.probe({ fresh })
@@ -76,12 +84,17 @@ export class NodeLoop {
   #reschedule(): void {
     if (this.#isStopped || this.#isProbing) return
     this.#cancelWait?.()
-    const { clock, intervalMs } = this.#options
-    const gapMs = this.#isHinted ? Math.min(HINTED_PROBE_GAP_MS, intervalMs()) : intervalMs()
+    const { clock } = this.#options
+    const gapMs = this.#isHinted ? this.#hintedGapMs() : this.#options.intervalMs()
     const delayMs = Math.max(0, this.#startedAt + gapMs - clock.now())
     this.#cancelWait = clock.schedule(delayMs, () => {
       this.#cancelWait = null
       void this.#probe()
     })
+  }
+
+  #hintedGapMs(): number {
+    const fastIntervalMs = this.#options.fastIntervalMs()
+    return this.#wasHinted ? fastIntervalMs : Math.min(HINTED_PROBE_GAP_MS, fastIntervalMs)
   }
 }

@@ -20,8 +20,9 @@ export async function watchPromotion(standby: PostgresServer): Promise<{ readonl
   const promotedAt = withClient(standby, { timeoutMs: TIMEOUT_MS }, async (client) => {
     for (;;) {
       const { rows } = await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby')
-      if (rows[0]?.standby === false) return performance.now()
+      const seenAt = performance.now()
       connected.resolve()
+      if (rows[0]?.standby === false) return seenAt
       await delay(INTERVAL_MS)
     }
   })

@@ -12,7 +12,10 @@ import { Writer } from './writers.ts'
 
 /** Silent after 3 x 300 ms. */
 const QUICK = { timeout: '300ms', failures: 3, interval: '100ms', decision_ttl: '2s' }
-const MONITORS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgha-proxy'"
+const MONITORS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgha-proxy' AND state = 'idle'"
+/** Materialized: the planner would have whole functions, and so the killing, come before the filter. */
+const KILL_MONITORS = `WITH monitors AS MATERIALIZED (${MONITORS})
+  SELECT pid FROM monitors WHERE pg_terminate_backend(pid)`
 
 let scene: Scene
 let node1: PostgresServer
@@ -90,7 +93,7 @@ describe('no running session ends, and serving goes on', () => {
     const fresh = freshWriter()
     const killed = new Set<unknown>()
     await waitFor('ten monitoring sessions to be killed', async () => {
-      for (const { pid } of await node1.query(`${MONITORS} AND pg_terminate_backend(pid)`)) killed.add(pid)
+      for (const { pid } of await node1.query(KILL_MONITORS)) killed.add(pid)
       return killed.size >= 10
     })
     await fresh.waitForMore(5)
@@ -135,20 +138,28 @@ describe('no running session ends, and new ones wait', () => {
 
 /** Takes every slot there is, those reserved for superusers and the one of the monitoring session included. */
 async function fillUp(server: PostgresServer): Promise<void> {
-  const own = await RawClient.login(server, 'filler')
-  const fillers = [own]
+  const fillers = [await RawClient.login(server, 'filler')]
   closers.push(() => {
     for (const filler of fillers) filler.destroy()
   })
   await waitFor('every slot to be taken', async () => {
+    await ask(fillers[0], KILL_MONITORS)
     for (;;) {
       const filler = await RawClient.login(server, 'filler').catch(() => null)
       if (filler === null) break
       fillers.push(filler)
     }
-    const before = own.received.length
-    own.query(`SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'pgha-proxy'`)
-    await waitFor('the count', () => own.received.subarray(before).includes('Z\0\0\0\x05'))
-    return own.received.subarray(before).includes('D\0\0\0\x0b\0\x01\0\0\0\x010')
+    const monitors = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgha-proxy'"
+    return (await ask(fillers[0], monitors)) === '0'
   })
+}
+
+/** The first column of the answer's first row; `null` when it has none. */
+async function ask(client: RawClient | undefined, sql: string): Promise<string | null> {
+  if (client === undefined) throw new Error('nobody to ask')
+  const answers = (type: string) => client.messages.filter((each) => each.type === type)
+  const before = { rows: answers('D').length, ready: answers('Z').length }
+  client.query(sql)
+  await waitFor('the answer', () => answers('Z').length > before.ready, { intervalMs: 2 })
+  return answers('D')[before.rows]?.payload.toString('latin1').slice(6) ?? null
 }

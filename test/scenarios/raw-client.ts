@@ -79,11 +79,13 @@ export class RawClient {
     return this.messages.filter(({ type }) => type === 'E').map(({ payload }) => readFields(payload))
   }
 
+  /** Rejects when the connection ends without it, with what was said instead. */
   async waitForMessage(type: string, timeoutMs = 10_000): Promise<void> {
-    const look = () => this.messages.some((each) => each.type === type)
-    await waitFor(`a message ${type}`, look, { timeoutMs, intervalMs: 5 }).catch((error: unknown) => {
-      throw new Error(`${(error as Error).message}; received ${this.received.toString('latin1')}`, { cause: error })
+    const look = () => this.messages.some((each) => each.type === type) || (this.#hasEnded ? 'ended' : null)
+    const outcome = await waitFor(`a message ${type}`, look, { timeoutMs, intervalMs: 5 }).catch((error: unknown) => {
+      throw new Error(`${(error as Error).message}; ${this.#heard()}`, { cause: error })
     })
+    if (outcome === 'ended') throw new Error(`the connection ended without a message ${type}; ${this.#heard()}`)
   }
 
   async waitForBytes(count: number, timeoutMs = 10_000): Promise<Buffer> {
@@ -99,6 +101,10 @@ export class RawClient {
 
   destroy(): void {
     this.socket.destroy()
+  }
+
+  #heard(): string {
+    return `received ${JSON.stringify(this.received.toString('latin1').slice(-500))}`
   }
 }
 

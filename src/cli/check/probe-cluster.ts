@@ -128,9 +128,7 @@ async function probeNode(
       evidence: addObservation(NO_EVIDENCE, observation),
       capabilities: prober.capabilities(),
       facts:
-        observation.kind === 'answered'
-          ? await readNodeFacts({ address: node.address, access, lookup, clock })
-          : null,
+        observation.kind === 'answered' ? await readNodeFacts({ address: node.address, access, lookup, clock }) : null,
       passwordProblem: problem,
     }
   } finally {
