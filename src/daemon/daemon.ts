@@ -232,7 +232,10 @@ export class Daemon {
       restored,
       createProber: (node) => this.#createProber(node),
       events: {
-        onDecision: (decision) => this.#decisionLog.takeDecision(decision, this.#admission.takeDecision(decision)),
+        onDecision: (decision, state) => {
+          const endedCount = this.#admission.takeDecision(decision)
+          this.#decisionLog.takeDecision(decision, endedCount, state.settled)
+        },
         onObservation: (node, observation) => this.#decisionLog.takeObservation(node, observation),
         onMembers: (added, removed) => {
           const names = (nodes: readonly NodeIdentity[]): string[] => nodes.map((node) => node.name)
@@ -254,6 +257,15 @@ export class Daemon {
       node,
       clock: this.#clock,
       lookup: this.#lookup,
+      onSessionEvent: (event) => {
+        if (event.kind === 'opened') {
+          this.#logger.debug({ node: node.name, encrypted: event.encrypted }, 'monitoring session opened')
+          return
+        }
+        // The first sign of a shutdown, half a second before the next probe would have come.
+        this.#logger.debug({ node: node.name, detail: event.detail }, 'monitoring session lost')
+        this.#health?.hint(node.name, { fresh: false })
+      },
       monitor: {
         user: monitor.user,
         database: monitor.database,

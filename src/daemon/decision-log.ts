@@ -16,10 +16,11 @@ export class DecisionLog {
     this.#logger = logger
   }
 
-  takeDecision(decision: Decision, endedCount: number): void {
+  /** `settled`: every node has been asked once; before that nothing is wrong yet. */
+  takeDecision(decision: Decision, endedCount: number, settled: boolean): void {
     if (decision.reason !== this.#reason) {
       const { kind, primary, reason } = decision
-      const level = kind === 'serving' || decision.accept !== null ? 'info' : kind === 'split-brain' ? 'error' : 'warn'
+      const level = settled ? levelOf(decision) : 'info'
       this.#logger[level]({ state: kind, primary, reason, sessionsEnded: endedCount }, 'decision')
       this.#reason = reason
     } else if (endedCount > 0) {
@@ -46,4 +47,9 @@ export class DecisionLog {
     this.#failures.set(node, { failure: observation.failure, count: 1 })
     this.#logger.info({ node, failure: observation.failure, detail: observation.detail }, 'probe failed')
   }
+}
+
+function levelOf({ kind, accept }: Decision): 'info' | 'warn' | 'error' {
+  if (kind === 'serving' || accept !== null) return 'info'
+  return kind === 'split-brain' ? 'error' : 'warn'
 }

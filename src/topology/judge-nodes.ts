@@ -7,6 +7,9 @@ import { isReadable, replayLagBytes } from './standby-routing.ts'
 import { describeStanding, type Standing } from './standing.ts'
 import type { Decision, NodeRole, NodeVerdict, SessionVerdict } from './topology-state.ts'
 
+/** repmgr writes the row of a promoted node about 1 s after the promotion; later than this it will not come by itself. */
+const METADATA_DELAY_MS = 5_000
+
 const KEEP: SessionVerdict = { kind: 'keep' }
 
 export function judgeNodes(situation: Situation, ruling: Ruling): Pick<Decision, 'nodes' | 'warnings'> {
@@ -133,11 +136,12 @@ function describeProblem(name: string, role: NodeRole, standing: Standing, situa
       if (role === 'impostor') return `claims to be primary on timeline ${standing.timelineId} and is not accepted`
       if (standing.doubtful) return 'is slow to answer'
       if (standing.answer.defaultTransactionReadOnly) return 'has default_transaction_read_only on: writes will fail'
-      return describeMetadata(standing.answer.repmgr, role, standing.confirmed)
+      return describeMetadata(standing, role, situation)
     case 'standby':
       if (role === 'fenced') return 'is fenced by an operator'
       return describeStandby(standing, epoch?.timelineId ?? null)
     case 'witness':
+    case 'unknown':
       return null
     default:
       return describeStanding(standing)
@@ -145,12 +149,13 @@ function describeProblem(name: string, role: NodeRole, standing: Standing, situa
 }
 
 function describeMetadata(
-  repmgr: Extract<Standing, { kind: 'claims-primary' }>['answer']['repmgr'],
+  { answer: { repmgr }, confirmed }: Extract<Standing, { kind: 'claims-primary' }>,
   role: NodeRole,
-  confirmed: boolean,
+  { input }: Situation,
 ): string | null {
   if (repmgr.kind === 'denied') return `does not let the monitoring role read repmgr.nodes: ${repmgr.missing}`
-  if (repmgr.kind === 'rows' && role === 'primary' && !confirmed) {
+  const isSettled = input.now - input.previous.changedAt >= METADATA_DELAY_MS
+  if (repmgr.kind === 'rows' && role === 'primary' && !confirmed && isSettled) {
     return 'is primary, but its repmgr metadata does not say so: run `repmgr primary register --force` there'
   }
   return null

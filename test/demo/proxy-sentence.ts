@@ -15,7 +15,10 @@ export function proxySentence(record: LogRecord): ProxySentence | null {
   switch (record.msg) {
     case 'decision': {
       const ended = Number(record['sessionsEnded'] ?? 0)
-      return { text: `${field('state')}: ${field('reason')}${ended === 0 ? '' : `; ends ${sessions(ended)}`}`, isAside: false }
+      return {
+        text: `${field('state')}: ${field('reason')}${ended === 0 ? '' : `; ends ${sessions(ended)}`}`,
+        isAside: false,
+      }
     }
     case 'sessions ended':
       return { text: `ends ${sessions(Number(record['sessionsEnded'] ?? 0))}: ${field('reason')}`, isAside: false }
@@ -24,7 +27,10 @@ export function proxySentence(record: LogRecord): ProxySentence | null {
       return { text: `primary accepted: ${epoch.node}, timeline ${epoch.timelineId}; written to disk`, isAside: false }
     }
     case 'first session routed to the new primary':
-      return { text: `first session routed to ${field('node')}, ${field('afterDecisionMs')} ms after the decision`, isAside: false }
+      return {
+        text: `first session routed to ${field('node')}, ${field('afterDecisionMs')} ms after the decision`,
+        isAside: false,
+      }
     case 'all held sessions released':
       return { text: `releases ${sessions(Number(record['sessions'] ?? 0))} that it held`, isAside: false }
     case 'warning':

@@ -12,7 +12,11 @@ export function renderResult(tally: Tally): readonly string[] {
     ['writes on an old primary', count(tally.writesOnOldPrimary), 'must be 0; acknowledged by it, or found in it'],
     ['read-only errors', count(tally.readOnlyErrors), 'must be 0 (SQLSTATE 25006)'],
     ['new connections refused', count(tally.connectionsRefused), `must be 0; ${connections(tally)}`],
-    ['logins cut short', count(tally.loginsCutShort), tally.loginsCutShort === 0 ? '' : 'the server died half-way; tried again'],
+    [
+      'logins cut short',
+      count(tally.loginsCutShort),
+      tally.loginsCutShort === 0 ? '' : 'the server died half-way; tried again',
+    ],
     ['running sessions ended', count(sum(tally.errorsBySqlstate)), describeCodes(tally.errorsBySqlstate)],
     ['longest stall', seconds(tally.longestStallMs), 'between two acknowledged writes'],
     ...tally.promotions.map(
@@ -27,11 +31,7 @@ export function renderResult(tally: Tally): readonly string[] {
   const outages = tally.outages.map(
     ({ what, withoutPrimaryMs, withoutWriteMs }) => [what, seconds(withoutPrimaryMs), seconds(withoutWriteMs)] as const,
   )
-  return [
-    ...align(rows),
-    '',
-    ...align([['', 'no primary', 'no write acknowledged'], ...outages], [false, true, true]),
-  ]
+  return [...align(rows), '', ...align([['', 'no primary', 'no write acknowledged'], ...outages], [false, true, true])]
 }
 
 /** `1.58 s` */

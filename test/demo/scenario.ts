@@ -2,6 +2,8 @@
  * The demo's play: what happens to the two servers, step by step, with the times that the tally needs. It does to them
  * what a power cut, repmgrd and an operator would do, and never touches the proxy or the application.
  */
+
+import { waitFor } from '../support/condition.ts'
 import type { PostgresCluster } from '../support/postgres-cluster.ts'
 import type { PostgresServer } from '../support/postgres-server.ts'
 import type { ProxyProcess } from '../support/proxy-process.ts'
@@ -10,7 +12,6 @@ import type { Ledger } from './ledger.ts'
 import { watchPromotion } from './promotion-watch.ts'
 import { count, seconds } from './result-table.ts'
 import type { Disturbance, TallyInput } from './tally.ts'
-import { waitFor } from '../support/condition.ts'
 
 /** How long things last where nothing has to be waited for: long enough to be seen. */
 const PACE = {
@@ -184,6 +185,8 @@ export async function readNumbers(cluster: PostgresCluster, node: PostgresServer
 }
 
 async function roleOf(proxy: ProxyProcess, name: string): Promise<string | undefined> {
-  const { nodes } = (await proxy.status()) as { readonly nodes: readonly { readonly name: string; readonly role: string }[] }
+  const { nodes } = (await proxy.status()) as {
+    readonly nodes: readonly { readonly name: string; readonly role: string }[]
+  }
   return nodes.find((node) => node.name === name)?.role
 }

@@ -115,4 +115,3 @@ export class Screen {
     if (text !== '' && this.#stream.writable) this.#stream.write(text)
   }
 }
-

@@ -16,7 +16,7 @@ import { Scene, tellOnFailure } from './scene.ts'
 import { connectable, type Target } from './writers.ts'
 
 /** About 100 MB as COPY text. */
-const ROWS = 'SELECT i, repeat(md5(i::text), 15) FROM generate_series(1, 205000) AS i'
+const ROWS = 'SELECT i, repeat(md5(i::text), 15) FROM generate_series(1, 206000) AS i'
 const COPY_BYTES_MIN = 100_000_000
 
 let scene: Scene
@@ -60,7 +60,7 @@ describe.skipIf(leftOut('psql', programsAvailable('psql')))('psql', () => {
       target: scene.target,
       input: createReadStream(file),
     })
-    expect(put).toMatchObject({ code: 0, stdout: 'COPY 205000\n' })
+    expect(put).toMatchObject({ code: 0, stdout: 'COPY 206000\n' })
     await rm(file)
     const back = ['-XAtc', 'COPY (SELECT * FROM copied ORDER BY i) TO STDOUT']
     expect(await digestOutput('psql', back, { target: node1 })).toEqual(direct)
@@ -95,9 +95,9 @@ describe.skipIf(leftOut('psql', programsAvailable('psql')))('psql', () => {
 
   it('speaks the replication protocol', async () => {
     const identify = (target: Target) =>
-      runProgram('psql', ['-XAtc', 'IDENTIFY_SYSTEM'], {
+      runProgram('psql', ['-XAt', '-d', 'dbname=einvoice replication=database', '-c', 'IDENTIFY_SYSTEM'], {
         target,
-        env: { PGUSER: 'postgres', PGOPTIONS: '', PGDATABASE: 'replication=database dbname=einvoice' },
+        env: { PGUSER: 'postgres' },
       })
     const direct = await identify(node1)
     expect(direct.stdout.split('|')).toHaveLength(4)

@@ -553,6 +553,13 @@ describe('explanations', () => {
     )
   })
 
+  it('gives repmgr time to write the row of a promoted node before it asks for it', () => {
+    const scenario = new Scenario({ epoch: '1 node1' }).turn(HEALTHY).turn(['R', 'P2-', 'S2<node2'])
+    expect(scenario.decision?.nodes.get('node2')?.problem).toBeNull()
+    scenario.repeat(['R', 'P2-', 'S2<node2'], 6000, 500)
+    expect(scenario.decision?.nodes.get('node2')?.problem).toContain('repmgr primary register --force')
+  })
+
   it('warns when no standby follows', () => {
     const scenario = new Scenario({ nodes: 2, epoch: '1 node1' }).turn(['P1+', 'R'])
     expect(scenario.decision?.warnings).toEqual([

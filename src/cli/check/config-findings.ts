@@ -1,0 +1,66 @@
+/** What the configuration and the files that it names leave to be desired. Looks at file modes, reads no secret. */
+import { stat } from 'node:fs/promises'
+import type { Config } from '../../config/config.ts'
+import type { ConfigFault } from '../../config/fault.ts'
+import type { LoadedState } from '../../daemon/state-file.ts'
+import type { Finding } from './finding.ts'
+import type { ClusterView } from './probe-cluster.ts'
+
+const OTHERS = 0o007
+
+export interface ConfigEvidence {
+  readonly warnings: readonly ConfigFault[]
+  readonly hasAdminToken: boolean
+  readonly statePath: string
+  readonly loadedState: LoadedState
+}
+
+export async function findConfigFaults(
+  config: Config,
+  { warnings, hasAdminToken, statePath, loadedState }: ConfigEvidence,
+  { passwordProblems }: Pick<ClusterView, 'passwordProblems'>,
+): Promise<Finding[]> {
+  const findings: Finding[] = []
+  const add = (severity: Finding['severity'], code: string, message: string, remedy: string, statements: string[] = []) =>
+    findings.push({ severity, code, nodes: [], message, remedy, statements })
+
+  for (const problem of new Set(passwordProblems.values())) {
+    add('problem', 'password', problem, 'put it right for the user that runs the proxy; monitor.password_file and ~/.pgpass want mode 0600')
+  }
+  for (const [setting, file] of [
+    ['monitor.password_file', config.monitor.passwordFile],
+    ['admin.token_file', config.admin?.tokenFile ?? null],
+  ] as const) {
+    if (file === null || !(await isOpenToOthers(file))) continue
+    add('warning', 'secret-readable', `${setting} ${file} can be read by every user of this machine`, 'take that away:', [
+      `chmod o-rwx ${file}`,
+    ])
+  }
+  if (loadedState.kind === 'unreadable') {
+    add(
+      'warning',
+      'state-unreadable',
+      `the state file ${statePath} cannot be read (${loadedState.problem}): this was decided without the memory of the last accepted primary`,
+      'run check as the user that runs the proxy',
+    )
+  }
+  for (const { path, problem, expected } of warnings) {
+    add('warning', 'configuration', `${path} ${problem}`, expected === null ? 'change it if it is not meant' : `better: ${expected}`)
+  }
+  if (config.admin !== null && !hasAdminToken) {
+    add('note', 'no-admin-token', 'there is no admin token: accept, fence and unfence are off', 'make one, and name it in admin.token_file:', [
+      '(umask 077; openssl rand -hex 32 > /etc/pgha-proxy/token)',
+    ])
+  }
+  return findings
+}
+
+async function isOpenToOthers(file: string): Promise<boolean> {
+  try {
+    const { mode } = await stat(file)
+    return (mode & OTHERS) !== 0
+  } catch {
+    // Whether it is there at all is told by whoever reads it.
+    return false
+  }
+}

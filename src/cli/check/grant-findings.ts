@@ -1,0 +1,67 @@
+/** The exact GRANTs that the monitoring role lacks, and where to run them. Pure. */
+import type { Config } from '../../config/config.ts'
+import { explainMissingGrants } from '../../probe/capabilities.ts'
+import { addNames } from '../../topology/describe.ts'
+import type { Finding } from './finding.ts'
+import type { ClusterView } from './probe-cluster.ts'
+
+/** One finding for the cluster, whose standbys get grants by replication, and one for each witness, which does not. */
+export function findMissingGrants(view: ClusterView, config: Config): Finding[] {
+  const witnesses: Finding[] = []
+  const names: string[] = []
+  const statements = new Set<string>()
+  for (const { name } of view.members) {
+    const missing = missingOn(name, view, config)
+    if (missing.length === 0) continue
+    if (view.decision.nodes.get(name)?.role === 'witness') {
+      witnesses.push(describe([name], missing, `run on ${name}, which is a server of its own`, view, config))
+      continue
+    }
+    names.push(name)
+    for (const statement of missing) statements.add(statement)
+  }
+  if (names.length === 0) return witnesses
+  const primary = view.decision.primary ?? claimantOf(view)
+  const place = primary === null ? 'run on the primary' : `run on ${primary}, the primary`
+  const replicated = view.members.length > 1 ? `${place}; standbys get them by replication` : place
+  return [describe(names, [...statements], replicated, view, config), ...witnesses]
+}
+
+function missingOn(name: string, { capabilities }: ClusterView, { discovery }: Config): readonly string[] {
+  const known = capabilities.get(name)
+  return known === undefined ? [] : explainMissingGrants(known, { discovery: discovery === 'repmgr' })
+}
+
+function describe(
+  names: readonly string[],
+  statements: readonly string[],
+  place: string,
+  { capabilities }: ClusterView,
+  { monitor }: Config,
+): Finding {
+  const known = names.flatMap((name) => capabilities.get(name) ?? [])
+  const losses = [
+    ...(known.some(({ deniedFunctions }) => deniedFunctions.length > 0) ? ['the node cannot be observed'] : []),
+    ...(known.some(({ readsWalReceiver }) => !readsWalReceiver) ? ['standbys are not used for reads'] : []),
+    ...(known.some(({ repmgr }) => repmgr.kind === 'denied') ? ["repmgr's word is not heard"] : []),
+    ...(known.some(({ repmgr }) => repmgr.kind === 'denied' || (repmgr.kind === 'readable' && !repmgr.conninfo))
+      ? ['nodes are not discovered']
+      : []),
+  ]
+  return {
+    severity: known.some(({ deniedFunctions }) => deniedFunctions.length > 0) ? 'problem' : 'warning',
+    code: 'missing-grants',
+    nodes: names,
+    message: `the monitoring role ${monitor.user} lacks grants on ${addNames(names)}, so ${addNames(losses)}`,
+    remedy: `${place}, in database ${monitor.database}:`,
+    statements: statements.map((statement) => `${statement};`),
+  }
+}
+
+/** Nobody is accepted, and yet one may be out of recovery: it is the one that takes GRANTs. */
+function claimantOf({ members, evidence, decision }: ClusterView): string | null {
+  const claimant = members.find(({ name }) => {
+    return evidence.get(name)?.lastAnswer?.answer.inRecovery === false && decision.nodes.get(name)?.role !== 'witness'
+  })
+  return claimant?.name ?? null
+}

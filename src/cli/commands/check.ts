@@ -1,0 +1,76 @@
+/**
+ * `pgha-proxy check`: is the configuration right, can every node be seen, and what would the daemon decide? Needs no
+ * daemon, writes nothing, changes nothing. Command line layer.
+ */
+import { formatFaults } from '../../config/fault.ts'
+import { loadConfigFile } from '../../config/load-file.ts'
+import { StateFile } from '../../daemon/state-file.ts'
+import { systemClock } from '../../daemon/system-clock.ts'
+import { findConfigFaults } from '../check/config-findings.ts'
+import { inOrderOfSeverity } from '../check/finding.ts'
+import { findMissingGrants } from '../check/grant-findings.ts'
+import { findNodeFaults } from '../check/node-findings.ts'
+import { probeCluster } from '../check/probe-cluster.ts'
+import { renderReport } from '../check/render-report.ts'
+import { buildReport } from '../check/report.ts'
+import { findRepmgrFaults } from '../check/repmgr-findings.ts'
+import { findServerFaults } from '../check/server-findings.ts'
+import { EXIT_CODES, type ExitCode } from '../exit-codes.ts'
+import { locateConfig } from '../locate-config.ts'
+import { createPaint } from '../paint.ts'
+import { formatCount } from '../quantities.ts'
+import { readAdminToken } from '../read-config.ts'
+import type { Terminal } from '../terminal.ts'
+
+export interface CheckOptions {
+  /** `null`: one of the usual places. */
+  readonly config: string | null
+  readonly json: boolean
+}
+
+export async function check(options: CheckOptions, terminal: Terminal): Promise<ExitCode> {
+  const file = await locateConfig(options.config)
+  const loaded = await loadConfigFile(file, terminal.environment)
+  if (!loaded.ok) {
+    if (options.json) terminal.out(`${JSON.stringify({ config: file, faults: loaded.faults }, null, 2)}\n`)
+    else terminal.err(`${formatFaults(loaded.faults, file)}\n${formatCount(loaded.faults.length, 'fault')}\n`)
+    return EXIT_CODES.usage
+  }
+  const { config, warnings } = loaded
+  const token = await readAdminToken(config)
+  if (!token.ok) {
+    // The daemon would not start either.
+    if (options.json) terminal.out(`${JSON.stringify({ config: file, faults: [{ problem: token.problem }] }, null, 2)}\n`)
+    else terminal.err(`${file}: ${token.problem}\n`)
+    return EXIT_CODES.usage
+  }
+
+  const stateFile = new StateFile(config.stateDir)
+  const loadedState = await stateFile.load()
+  const view = await probeCluster({
+    config,
+    restored: loadedState.kind === 'loaded' ? loadedState.state : { epoch: null, fenced: [] },
+    environment: terminal.environment,
+    clock: systemClock,
+  })
+  const configEvidence = {
+    warnings,
+    hasAdminToken: token.token !== null,
+    statePath: stateFile.path,
+    loadedState,
+  }
+  const findings = inOrderOfSeverity([
+    ...(await findConfigFaults(config, configEvidence, view)),
+    ...findNodeFaults(view, config),
+    ...findMissingGrants(view, config),
+    ...findRepmgrFaults(view, config),
+    ...findServerFaults(view, config),
+  ])
+  const report = buildReport(file, config, view, findings)
+  terminal.out(
+    options.json
+      ? `${JSON.stringify(report, null, 2)}\n`
+      : `${renderReport(report, createPaint(terminal.useColor))}\n`,
+  )
+  return report.primary === null ? EXIT_CODES.noPrimary : EXIT_CODES.ok
+}
