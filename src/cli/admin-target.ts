@@ -1,11 +1,13 @@
 /** Which running proxy a command means, and the token for its orders. Command line layer. */
 import { formatNodeAddress } from '../config/address.ts'
 import type { Config } from '../config/config.ts'
+import { formatFaults } from '../config/fault.ts'
+import { loadConfigFile } from '../config/load-file.ts'
 import { readSecretFile } from '../config/secret-file.ts'
 import { CliError } from './cli-error.ts'
 import { EXIT_CODES } from './exit-codes.ts'
 import { searchConfig } from './locate-config.ts'
-import { readAdminToken, readConfig } from './read-config.ts'
+import { readAdminToken } from './read-config.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Where the admin server listens unless the configuration says otherwise. */
@@ -30,14 +32,16 @@ export interface AdminTarget {
 export async function findAdminTarget(options: TargetOptions, terminal: Terminal): Promise<AdminTarget> {
   const file = options.config ?? (options.url === null ? (await searchConfig(options.usualFiles)).file : null)
   if (file === null) return { url: readUrl(options.url ?? DEFAULT_ADMIN_URL), configured: null }
-  const config = await readConfig(file, terminal)
-  if (config === null) {
+  const loaded = await loadConfigFile(file, terminal.environment)
+  if (!loaded.ok) {
     throw new CliError(
-      `${file} has the faults above, so the admin address is not known`,
+      `the admin address is not known, because the configuration has faults:\n${formatFaults(loaded.faults, file)}`,
       options.url === null ? `correct them, or give --url ${DEFAULT_ADMIN_URL}` : 'correct them, or leave --config out',
       EXIT_CODES.usage,
     )
   }
+  // Its warnings are for `check` and the daemon, not for whoever is in a hurry.
+  const { config } = loaded
   return { url: options.url === null ? adminUrl(config, file) : readUrl(options.url), configured: { file, config } }
 }
 

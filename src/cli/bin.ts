@@ -18,6 +18,11 @@ if (major < NODE_MAJOR_MIN || (major === NODE_MAJOR_MIN && minor < NODE_MINOR_MI
   )
   process.exitCode = 2
 } else {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    // The reader has seen enough (head, less): there is nobody left to tell anything.
+    process.exit(0)
+  })
   // No await up here: it would be a syntax error where this file has to speak.
   void import('./main.ts')
     .then(({ main }) => main(process.argv.slice(2)))

@@ -1,13 +1,24 @@
-/** The command line: names the commands and hands their options on. Returns the exit code; never exits by itself. */
+/**
+ * The command line: names the commands and hands their options on. Returns the exit code. Each command is loaded when it
+ * is called: `status` has no use for what the daemon needs, and is asked for again and again.
+ */
 import process from 'node:process'
 import { Command, CommanderError, type OptionValues } from 'commander'
-import { run } from './commands/run.ts'
+import { nearestWord } from '../config/nearest.ts'
+import { DEFAULT_ADMIN_URL } from './admin-target.ts'
+import { CliError, formatCliError } from './cli-error.ts'
+import type { Order } from './commands/order.ts'
 import { EXIT_CODES, type ExitCode } from './exit-codes.ts'
-import type { Terminal } from './terminal.ts'
+import { searchConfig, USUAL_CONFIG_FILES } from './locate-config.ts'
+import { processTerminal, type Terminal } from './terminal.ts'
 import { readVersion } from './version.ts'
 
-const EXIT_CODE_HELP = `
-Exit codes: 0 fine, 1 failure at run time, 2 bad usage or configuration, 3 no primary (check, status).`
+const USUAL_FILES = USUAL_CONFIG_FILES.join(' or ')
+const CONFIG_HELP = `the configuration (default: ${USUAL_FILES})`
+const EXIT_CODE_HELP = `Exit codes:
+  0 fine
+  1 failure at run time
+  2 bad usage or configuration`
 
 /** `args` without the program's name. */
 export async function main(args: readonly string[], terminal: Terminal = processTerminal()): Promise<ExitCode> {
@@ -19,42 +30,238 @@ export async function main(args: readonly string[], terminal: Terminal = process
     await program.parseAsync([...args], { from: 'user' })
     return exitCode
   } catch (error) {
+    if (error instanceof CliError) {
+      terminal.err(formatCliError(error))
+      return error.exitCode
+    }
     if (!(error instanceof CommanderError)) throw error
     // Help and version end in an "error" of exit code 0; commander has said all else on standard error.
     return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage
   }
 }
 
-function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Command {
+type Finish = (code: ExitCode) => void
+
+function createProgram(terminal: Terminal, finish: Finish): Command {
   const version = readVersion()
   const program = new Command('pgha-proxy')
     .description('Failover proxy for PostgreSQL: every session reaches the one true primary.')
-    .version(version, '-V, --version')
+    .usage('--config FILE  |  <command> [options]')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this')
+    .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
     .showSuggestionAfterError()
     .showHelpAfterError('(--help shows how it is used)')
     .enablePositionalOptions()
-    .option('-c, --config <file>', 'the configuration to run with')
-    .addHelpText('after', `\nExample:\n  pgha-proxy --config ha.yaml\n${EXIT_CODE_HELP}`)
-    .action(async (options: OptionValues) => {
-      const config: unknown = options['config']
-      if (typeof config !== 'string') {
-        terminal.err(`${program.helpInformation()}\npgha-proxy: --config FILE is missing\n`)
-        return finish(EXIT_CODES.usage)
-      }
-      finish(await run({ config, version }, terminal))
+    .configureHelp({
+      subcommandTerm: (command) =>
+        [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(' '),
     })
-  return program
+    .option('-c, --config <file>', 'run the proxy with this configuration')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  pgha-proxy init --conninfo "host=pg-0 user=repmgr" --output ha.yaml
+  pgha-proxy check --config ha.yaml
+  pgha-proxy --config ha.yaml
+  pgha-proxy status --watch
+
+${EXIT_CODE_HELP}
+  3 no primary (check, status)`,
+    )
+  program.action(async (options: OptionValues) => {
+    const [unknown] = program.args
+    if (unknown !== undefined) {
+      const near = nearestWord(
+        unknown,
+        program.commands.map((command) => command.name()),
+      )
+      program.error(`error: unknown command '${unknown}'${near === null ? '' : `\n(Did you mean ${near}?)`}`)
+    }
+    const config = textOption(options, 'config')
+    if (config === null) throw await withoutConfig()
+    const { run } = await import('./commands/run.ts')
+    finish(await run({ config, version }, terminal))
+  })
+  addCheck(program, terminal, finish)
+  addStatus(program, terminal, finish)
+  addOrder(program, terminal, finish, 'accept', 'take a node for the primary, whatever was accepted before', [
+    'The proxy never goes back to an older timeline by itself: this orders it to.',
+    'What other nodes have written since is not on that node. The node must be up,',
+    'and must not be a standby.',
+  ])
+  addOrder(program, terminal, finish, 'fence', 'send no session to a node, and end those that are there', [
+    'A fenced node is not used until it is unfenced, also after a restart of the',
+    'proxy. If it is the primary, new sessions wait until another node is primary,',
+    'or it is unfenced.',
+  ])
+  addOrder(program, terminal, finish, 'unfence', 'take a fence away')
+  addInit(program, terminal, finish)
+  // With an action of its own commander would call a mistyped command an argument too many. The commands, which would
+  // inherit this, are made already.
+  return program.allowExcessArguments()
 }
 
-function processTerminal(): Terminal {
-  const isInteractive = process.stdout.isTTY === true
-  return {
-    out: (text) => process.stdout.write(text),
-    err: (text) => process.stderr.write(text),
-    isInteractive,
-    useColor: isInteractive && !process.env['NO_COLOR'],
-    environment: process.env,
-  }
+function addCheck(program: Command, terminal: Terminal, finish: Finish): void {
+  program
+    .command('check')
+    .summary('check the configuration and every node')
+    .description('Checks the configuration, asks every node once, and tells what the proxy would decide.')
+    .option('-c, --config <file>', CONFIG_HELP)
+    .option('--json', 'print everything as JSON')
+    .addHelpText(
+      'after',
+      `
+Needs no running proxy, writes nothing, and may be run beside one.
+
+Example:
+  pgha-proxy check --config ha.yaml
+
+${EXIT_CODE_HELP}
+  3 no primary; warnings alone are fine`,
+    )
+    .action(async (options: OptionValues) => {
+      const { check } = await import('./commands/check.ts')
+      finish(await check({ config: configOption(options, program), json: options['json'] === true }, terminal))
+    })
+}
+
+function addStatus(program: Command, terminal: Terminal, finish: Finish): void {
+  addTarget(program.command('status').summary('show what the running proxy sees and does'))
+    .description('Shows the decision, the nodes and the sessions of the running proxy.')
+    .option('-w, --watch', 'again every second, until Ctrl-C')
+    .option('-e, --explain', "every node's evidence, and what would change the decision")
+    .option('--json', 'print the answer of GET /api/status')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  pgha-proxy status --watch
+  pgha-proxy status --explain --url http://10.0.0.9:8432
+
+${EXIT_CODE_HELP}
+  3 no primary`,
+    )
+    .action(async (options: OptionValues) => {
+      const stop = new AbortController()
+      const onInterrupt = (): void => stop.abort()
+      const isWatching = options['watch'] === true
+      if (isWatching) process.once('SIGINT', onInterrupt)
+      try {
+        const { status } = await import('./commands/status.ts')
+        finish(
+          await status(
+            {
+              ...targetOptions(options, program),
+              watch: isWatching,
+              explain: options['explain'] === true,
+              json: options['json'] === true,
+              stop: stop.signal,
+            },
+            terminal,
+          ),
+        )
+      } finally {
+        process.off('SIGINT', onInterrupt)
+      }
+    })
+}
+
+function addOrder(
+  program: Command,
+  terminal: Terminal,
+  finish: Finish,
+  name: Order,
+  summary: string,
+  explanation: readonly string[] = [],
+): void {
+  addTarget(program.command(name).summary(summary).description(`Orders the running proxy to ${summary}.`))
+    .argument('<node>', 'its name, as `pgha-proxy status` shows it')
+    .option('--token-file <file>', 'the file with the admin token (default: as the configuration says)')
+    .addHelpText(
+      'after',
+      `
+${explanation.map((line) => `${line}\n`).join('')}${explanation.length === 0 ? '' : '\n'}Example:
+  pgha-proxy ${name} node1 --config ha.yaml
+
+${EXIT_CODE_HELP}`,
+    )
+    .action(async (node: string, options: OptionValues) => {
+      const target = targetOptions(options, program)
+      const { order } = await import('./commands/order.ts')
+      finish(await order(name, node, { ...target, tokenFile: textOption(options, 'tokenFile') }, terminal))
+    })
+}
+
+function addInit(program: Command, terminal: Terminal, finish: Finish): void {
+  program
+    .command('init')
+    .summary('write a first configuration')
+    .description("Writes a first configuration, from repmgr's nodes or from nginx.")
+    .option('--conninfo <string>', 'a node to ask for repmgr.nodes, as libpq writes it')
+    .option('--from-nginx <file>', "nginx's configuration with the stream block")
+    .option('--upstream <name>', 'which upstream of nginx is the PostgreSQL cluster')
+    .option('-o, --output <file>', 'write to this new file instead of to standard output')
+    .addHelpText(
+      'after',
+      `
+With both, the listeners are nginx's and the nodes are repmgr's. The role of
+--conninfo becomes monitor.user; its password is never written. A file that
+exists is never replaced.
+
+Examples:
+  pgha-proxy init --conninfo "host=pg-0 user=repmgr" --output ha.yaml
+  pgha-proxy init --from-nginx /etc/nginx/nginx.conf --upstream postgres
+
+${EXIT_CODE_HELP}`,
+    )
+    .action(async (options: OptionValues) => {
+      const { init } = await import('./commands/init.ts')
+      finish(
+        await init(
+          {
+            conninfo: textOption(options, 'conninfo'),
+            fromNginx: textOption(options, 'fromNginx'),
+            upstream: textOption(options, 'upstream'),
+            output: textOption(options, 'output'),
+          },
+          terminal,
+        ),
+      )
+    })
+}
+
+function addTarget(command: Command): Command {
+  return command
+    .option('-c, --config <file>', `${CONFIG_HELP}, which names the admin address`)
+    .option('-u, --url <url>', `the admin address itself (without a configuration: ${DEFAULT_ADMIN_URL})`)
+}
+
+function targetOptions(options: OptionValues, program: Command): { url: string | null; config: string | null } {
+  return { url: textOption(options, 'url'), config: configOption(options, program) }
+}
+
+/** Before the command it means the same as after it. */
+function configOption(options: OptionValues, program: Command): string | null {
+  return textOption(options, 'config') ?? textOption(program.opts(), 'config')
+}
+
+function textOption(options: OptionValues, name: string): string | null {
+  const value: unknown = options[name]
+  return typeof value === 'string' ? value : null
+}
+
+/** What a service runs must not depend on where it was started: the daemon looks nowhere, and only tells what is there. */
+async function withoutConfig(): Promise<CliError> {
+  const { file, passedOver } = await searchConfig()
+  return new CliError(
+    'there is nothing to run: --config is missing',
+    file === null
+      ? `give --config FILE; \`pgha-proxy init --help\` shows how to make one (looked for: ${passedOver.join(', ')})`
+      : `run it with: pgha-proxy --config ${file}`,
+    EXIT_CODES.usage,
+  )
 }

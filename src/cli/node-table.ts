@@ -1,8 +1,8 @@
 /** The table of nodes that `check` and `status` share. Pure. */
 import type { NodeRole } from '../topology/topology-state.ts'
-import { type Paint, toneOfRole } from './paint.ts'
+import { toneOfRole } from './paint.ts'
 import { formatAge, formatBytes } from './quantities.ts'
-import { type Cell, type Column, EMPTY_CELL, renderTable } from './table.ts'
+import { type Cell, type Column, EMPTY_CELL, type Layout, renderTable } from './table.ts'
 
 /** One node as it is shown; `null` where the command does not know, or the node has not said. */
 export interface NodeRow {
@@ -50,8 +50,8 @@ const COLUMNS: readonly Column<NodeRow>[] = [
 ]
 
 /** The lines of the table. Columns about which nothing is known are left out. */
-export function renderNodeTable(rows: readonly NodeRow[], paint: Paint): string[] {
-  return renderTable(COLUMNS, rows, paint)
+export function renderNodeTable(rows: readonly NodeRow[], layout: Layout): string[] {
+  return renderTable(COLUMNS, rows, layout)
 }
 
 /** What stands after the colon (an error's own words, statements to run) is told below the table. */

@@ -19,8 +19,22 @@ export interface Column<Row> {
 /** What stands where there is nothing to say. A column with nothing but these is left out. */
 export const EMPTY_CELL: Cell = { text: '-', tone: 'faint' }
 
-/** The lines, the titles first, without trailing spaces or newlines. Names from elsewhere lose their control characters. */
-export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], paint: Paint): string[] {
+/** How a screen looks: its colours, and its width in characters; `null` is as wide as it takes. */
+export interface Layout {
+  readonly paint: Paint
+  readonly columns: number | null
+}
+
+const GAP = '  '
+/** Narrower than this a cell says nothing any more. */
+const CUT_WIDTH_MIN = 16
+
+/**
+ * The lines, the titles first, without trailing spaces or newlines. Names from elsewhere lose their control characters.
+ * Where the lines would be too long, the last column is cut.
+ */
+export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], layout: Layout): string[] {
+  const { paint } = layout
   const filled = columns
     .map(({ cell, ...column }) => ({ ...column, cells: rows.map((row) => cleanCell(cell(row))) }))
     .filter(({ cells }) => cells.some(({ text }) => text !== EMPTY_CELL.text))
@@ -28,16 +42,21 @@ export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly
       ...column,
       width: Math.max(...[column.title, ...column.cells.map(({ text }) => text)].map(widthOf)),
     }))
+  const used = filled.slice(0, -1).reduce((sum, { width }) => sum + width + GAP.length, 0)
+  const room = layout.columns === null ? Number.POSITIVE_INFINITY : Math.max(CUT_WIDTH_MIN, layout.columns - used)
   const line = (cells: readonly Cell[]): string =>
     filled
       .map(({ align, width }, index) => {
-        const { text, tone = 'plain' } = cells[index] ?? EMPTY_CELL
-        const padding = ' '.repeat(width - widthOf(text))
+        const cell = cells[index] ?? EMPTY_CELL
+        const isLast = index === filled.length - 1
+        const text = isLast ? cut(cell.text, room) : cell.text
+        const { tone = 'plain' } = cell
+        const padding = ' '.repeat(Math.max(0, width - widthOf(text)))
         const painted = paint(tone, text)
         if (align === 'right') return `${padding}${painted}`
-        return index === filled.length - 1 ? painted : `${painted}${padding}`
+        return isLast ? painted : `${painted}${padding}`
       })
-      .join('  ')
+      .join(GAP)
   const titles = filled.map(({ title }): Cell => ({ text: title, tone: 'faint' }))
   return [line(titles), ...rows.map((_, index) => line(filled.map(({ cells }) => cells[index] ?? EMPTY_CELL)))]
 }
@@ -45,6 +64,10 @@ export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly
 /** Text from elsewhere without escape sequences and control characters: a node's name must not move the cursor. */
 export function printable(text: string): string {
   return stripVTControlCharacters(text).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, ' ')
+}
+
+function cut(text: string, width: number): string {
+  return text.length > width ? `${text.slice(0, width - 1)}…` : text
 }
 
 function cleanCell({ text, ...rest }: Cell): Cell {

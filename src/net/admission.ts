@@ -29,7 +29,7 @@ export type AdmissionAnswer = Routing | { readonly kind: 'queue-full' }
 export interface AdmissionEvents {
   /** The first session after a change of primary was routed there. */
   readonly onFirstRouted?: (node: string, afterDecisionMs: number) => void
-  /** Sessions were waiting and the last of them has been released. */
+  /** Sessions were waiting and the last of them has been released; `count` without those who left in the meantime. */
   readonly onAllReleased?: (count: number) => void
 }
 
@@ -48,7 +48,7 @@ export class Admission {
   #cancelRelease: (() => void) | null = null
   #turn = 0
   #releasedCount = 0
-  #heldSinceEmpty = 0
+  #releasedSinceEmpty = 0
   #heldCount = 0
 
   constructor(options: {
@@ -97,19 +97,19 @@ export class Admission {
   seek(applicant: Applicant): AdmissionAnswer {
     const routing = this.#route(applicant)
     if (routing.kind === 'refuse') return routing
-    // While a release is under way there are others before, who could be routed as well.
-    if (routing.kind === 'node' && this.#cancelRelease === null) {
+    // While a release is under way there are others before, who could be routed as well. The release spares the new
+    // primary only: a standby takes readers meanwhile, and the queue has no place to lose to them.
+    if (routing.kind === 'node' && (this.#cancelRelease === null || routing.access === 'read')) {
       this.#noteRouted(routing)
       return routing
     }
     if (!this.#queue.add(applicant)) return { kind: 'queue-full' }
     this.#heldCount += 1
-    this.#heldSinceEmpty += 1
     return { kind: 'hold' }
   }
 
   leaveQueue(applicant: Applicant): void {
-    if (this.#queue.remove(applicant) && this.#queue.size === 0) this.#heldSinceEmpty = 0
+    if (this.#queue.remove(applicant) && this.#queue.size === 0) this.#releasedSinceEmpty = 0
   }
 
   /** A node refused a dial, or took the connection and nobody's login: no more sessions until it proves itself anew. */
@@ -210,6 +210,7 @@ export class Admission {
       }
       this.#noteRouted(routing)
       this.#releasedCount += 1
+      this.#releasedSinceEmpty += 1
       applicant.admit(routing)
     }
     if (isGateClosed) {
@@ -218,9 +219,9 @@ export class Admission {
         this.#release()
       })
     }
-    if (this.#queue.size === 0 && this.#heldSinceEmpty > 0) {
-      this.#events.onAllReleased?.(this.#heldSinceEmpty)
-      this.#heldSinceEmpty = 0
+    if (this.#queue.size === 0 && this.#releasedSinceEmpty > 0) {
+      this.#events.onAllReleased?.(this.#releasedSinceEmpty)
+      this.#releasedSinceEmpty = 0
     }
   }
 }
@@ -228,8 +229,8 @@ export class Admission {
 /** All that a decision means for sessions that are there, as a text to compare. */
 function describeVerdicts({ primary, nodes }: Decision): string {
   const parts = [primary ?? '']
-  for (const [name, { writeSessions, readSessions }] of nodes) {
-    parts.push(name, writeSessions.kind, readSessions.kind)
+  for (const [name, { writeSessions, readSessions, readable }] of nodes) {
+    parts.push(name, writeSessions.kind, readSessions.kind, String(readable))
   }
   return parts.join('\n')
 }

@@ -191,18 +191,15 @@ export class BackendLeg {
       case 'nothing':
       case 'tls-answer':
         return this.#fail('it closed the connection')
-      case 'login': {
-        const isBound = this.#login.isBound
-        const words = this.#login.takeKept()
+      case 'login':
         // Wrong password, no such database, hba: the server's own answer.
-        if (words.length > 0) {
+        if (this.#login.isRefused) {
           this.#expects = 'over'
-          return events.onRefused(words)
+          return events.onRefused(this.#login.takeKept())
         }
-        if (!isBound) return this.#fail('it closed the connection')
+        if (!this.#login.isBound) return this.#fail('it closed the connection')
         this.#expects = 'over'
         return events.onVanished()
-      }
       case 'connection':
       case 'over':
         return

@@ -4,11 +4,15 @@
  * looked at, and what cannot be read is not looked at at all.
  */
 import type { Socket } from 'node:net'
-import { BoundaryTracker } from '../protocol/boundary-tracker.ts'
+import { BoundaryTracker, type SqlStateListener } from '../protocol/boundary-tracker.ts'
 
 /** Byte1('X') Int32(4): Terminate (F). */
 const TERMINATE_TYPE = 0x58
 const TERMINATE_BYTES = 5
+
+/** Byte1('Z') Int32(5) Byte1: ReadyForQuery (B). */
+const READY_FOR_QUERY_TYPE = 0x5a
+const READY_FOR_QUERY_BYTES = 6
 
 export interface RelayOptions {
   /** The relay listens to them; they stay the caller's. Each has a listener for `error` already. */
@@ -27,7 +31,7 @@ export class Relay {
   readonly #tracker: BoundaryTracker | null
   /** The client's last bytes were a Terminate, or it sent FIN. */
   #clientSaidGoodbye = false
-  /** The backend's last bytes were an error or notice of class 57P: it says why it leaves. */
+  /** The backend's last message was an error, or a notice of class 57P: it says why it leaves. */
   #backendSaidGoodbye = false
 
   constructor(options: RelayOptions) {
@@ -67,8 +71,10 @@ export class Relay {
   readonly #onBackendData = (chunk: Buffer): void => {
     const { frontendSocket, backendSocket } = this.#options
     if (this.#tracker !== null) {
-      this.#backendSaidGoodbye = false
+      // What was cut off by the last read is still being said.
+      if (this.#tracker.atBoundary) this.#backendSaidGoodbye = false
       this.#tracker.track(chunk)
+      if (this.#backendSaidGoodbye && endsWithReadyForQuery(chunk)) this.#backendSaidGoodbye = false
     }
     if (!frontendSocket.write(chunk)) backendSocket.pause()
   }
@@ -91,8 +97,8 @@ export class Relay {
     this.#options.onBackendEnd(this.#clientSaidGoodbye || this.#backendSaidGoodbye)
   }
 
-  readonly #onSqlState = (sqlState: string): void => {
-    if (sqlState.startsWith('57P')) this.#backendSaidGoodbye = true
+  readonly #onSqlState: SqlStateListener = (sqlState, type) => {
+    if (type === 'error' || sqlState.startsWith('57P')) this.#backendSaidGoodbye = true
     this.#options.onSqlState(sqlState)
   }
 }
@@ -101,4 +107,12 @@ export class Relay {
 function endsWithTerminate(chunk: Buffer): boolean {
   const start = chunk.length - TERMINATE_BYTES
   return start >= 0 && chunk[start] === TERMINATE_TYPE && chunk.readInt32BE(start + 1) === TERMINATE_BYTES - 1
+}
+
+/** Then an error before it was a statement's, not the end of the session. */
+function endsWithReadyForQuery(chunk: Buffer): boolean {
+  const start = chunk.length - READY_FOR_QUERY_BYTES
+  return (
+    start >= 0 && chunk[start] === READY_FOR_QUERY_TYPE && chunk.readInt32BE(start + 1) === READY_FOR_QUERY_BYTES - 1
+  )
 }

@@ -104,7 +104,8 @@ export class Session implements Applicant {
     const sessions = this.#access === 'write' ? verdict.writeSessions : verdict.readSessions
     if (sessions.kind === 'end') return this.#loseNode(decision, sessions.why)
     // Nobody waits for a node that is in doubt while another may be the one.
-    if (PHASES_MOVABLE.has(this.#phase) && this.#access === 'write' && decision.primary !== node) {
+    const isInDoubt = this.#access === 'write' ? decision.primary !== node : !verdict.readable
+    if (PHASES_MOVABLE.has(this.#phase) && isInDoubt) {
       this.#dispatch('node-lost')
       return 'moved'
     }
@@ -301,7 +302,8 @@ export class Session implements Applicant {
     this.#clearTimer()
     const node = this.#node ?? ''
     const address = this.#environment.addressOf(node)
-    if (address === null) return this.#dispatch('node-lost')
+    // With a doubt, or it would be routed there again at once, for as long as the decision stands.
+    if (address === null) return this.#loseUnseen(node, 'it is no longer among the nodes')
     this.#leg = new BackendLeg({
       address,
       refusesRecovery: this.#environment.request.route === 'primary',
@@ -411,7 +413,8 @@ export class Session implements Applicant {
   // --- The end -----------------------------------------------------------------------------------------------------
 
   #dropBackend(): void {
-    this.#clearTimer()
+    // Back in the greeting the client still owes a first packet: its time goes on.
+    if (this.#phase !== 'greeting') this.#clearTimer()
     const { registry } = this.#environment
     this.#leg?.destroy()
     this.#leg = null

@@ -9,6 +9,7 @@ import { addObservation, NO_EVIDENCE, type NodeEvidence } from '../topology/evid
 import { discoverMembers } from '../topology/members.ts'
 import type { Observation } from '../topology/observation.ts'
 import type { Policy } from '../topology/situation.ts'
+import { ownRow } from '../topology/standing.ts'
 import { type Decision, type Epoch, initialState, type TopologyState } from '../topology/topology-state.ts'
 import { NodeLoop } from './node-loop.ts'
 
@@ -59,6 +60,7 @@ export class HealthLoop {
   readonly #formerEvidence = new Map<string, NodeEvidence>()
   readonly #loops = new Map<string, NodeLoop>()
   #isSaving = false
+  #lastWrite: Promise<unknown> = Promise.resolve()
   #isStopped = false
 
   constructor(options: {
@@ -115,14 +117,13 @@ export class HealthLoop {
     for (const node of settings.nodes) if (isMoved(node)) isGone.add(node.name)
     this.#settings = settings
     const kept = this.#members.filter((member) => !isGone.has(member.name))
-    const added = settings.nodes.filter((node) => !kept.some((member) => member.name === node.name))
     this.#setMembers([
       ...settings.nodes,
       ...kept.filter((member) => !settings.nodes.some((n) => n.name === member.name)),
     ])
     if (options.renewProbers) this.#renewProbers()
     for (const loop of this.#loops.values()) loop.repace()
-    if (added.length === 0) this.#decide()
+    this.#decide()
   }
 
   // --- Operators' orders -------------------------------------------------------------------------------------------
@@ -130,10 +131,15 @@ export class HealthLoop {
   /** Takes the node's present claim for the epoch, also when that lowers it or pins another system identifier. */
   async accept(node: string): Promise<OrderResult> {
     const known = this.#evidence.get(node)
-    if (!this.#members.some((member) => member.name === node)) return this.#unknownNode(node)
+    const member = this.#members.find(({ name }) => name === node)
+    if (member === undefined) return this.#unknownNode(node)
     const answer = known?.failing === null ? known.lastAnswer?.answer : undefined
     if (answer === undefined) return { ok: false, problem: `${node} does not answer: nothing can be accepted of it` }
     if (answer.inRecovery) return { ok: false, problem: `${node} is a standby: promote it first` }
+    // Out of recovery, and of another identifier: everybody else would be foreign.
+    if (ownRow(member, answer)?.type === 'witness') {
+      return { ok: false, problem: `${node} is a witness: it can never be primary` }
+    }
     const epoch: Epoch = {
       systemIdentifier: answer.systemIdentifier,
       timelineId: answer.timelineId ?? answer.timelineIdAtLeast,
@@ -141,7 +147,7 @@ export class HealthLoop {
       at: this.#clock.wallTime().toISOString(),
     }
     return this.#order(
-      { ...this.#state, epoch, pendingClaims: new Map(), unbrokenSince: answer.postmasterStartedAt },
+      () => ({ epoch, pendingClaims: new Map(), unbrokenSince: answer.postmasterStartedAt }),
       () => {
         this.#events.onEpochSaved?.(epoch)
         return `${node} is accepted as primary on timeline ${epoch.timelineId}`
@@ -151,17 +157,18 @@ export class HealthLoop {
 
   async fence(node: string): Promise<OrderResult> {
     if (!this.#members.some((member) => member.name === node)) return this.#unknownNode(node)
-    const fenced = new Set([...this.#state.fenced, node])
     return this.#order(
-      { ...this.#state, fenced },
+      ({ fenced }) => ({ fenced: new Set([...fenced, node]) }),
       () => `${node} is fenced: no session goes there until it is unfenced`,
     )
   }
 
   async unfence(node: string): Promise<OrderResult> {
     if (!this.#state.fenced.has(node)) return { ok: false, problem: `${node} is not fenced` }
-    const fenced = new Set([...this.#state.fenced].filter((name) => name !== node))
-    return this.#order({ ...this.#state, fenced }, () => `${node} is not fenced any more`)
+    return this.#order(
+      ({ fenced }) => ({ fenced: new Set([...fenced].filter((name) => name !== node)) }),
+      () => `${node} is not fenced any more`,
+    )
   }
 
   #unknownNode(node: string): OrderResult {
@@ -169,18 +176,31 @@ export class HealthLoop {
     return { ok: false, problem: `there is no node ${JSON.stringify(node)}; the nodes are ${names}` }
   }
 
-  async #order(next: TopologyState, onDone: () => string): Promise<OrderResult> {
-    try {
-      await this.#store.save({ epoch: next.epoch, fenced: [...next.fenced] })
-    } catch (error) {
-      return { ok: false, problem: `the state file cannot be written: ${(error as Error).message}` }
-    }
-    const { epoch, fenced, pendingClaims, unbrokenSince } = next
-    this.#state = { ...this.#state, epoch, fenced, pendingClaims, unbrokenSince }
-    const message = onDone()
-    this.#decide()
-    this.hintAll()
-    return { ok: true, message }
+  async #order(change: (state: TopologyState) => Partial<TopologyState>, onDone: () => string): Promise<OrderResult> {
+    return await this.#writeInTurn(async () => {
+      const changed = change(this.#state)
+      const { epoch, fenced } = { ...this.#state, ...changed }
+      try {
+        await this.#store.save({ epoch, fenced: [...fenced] })
+      } catch (error) {
+        return { ok: false, problem: `the state file cannot be written: ${(error as Error).message}` }
+      }
+      this.#state = { ...this.#state, ...changed }
+      const message = onDone()
+      this.#decide()
+      this.hintAll()
+      return { ok: true, message }
+    })
+  }
+
+  /**
+   * What goes to disk is made from the state when its turn has come, and is in the state before the next one's: else an
+   * order would bring back what another order, or an acceptance on its way to the disk, is about to replace.
+   */
+  #writeInTurn<T>(write: () => Promise<T>): Promise<T> {
+    const written = this.#lastWrite.then(write)
+    this.#lastWrite = written.catch(() => undefined)
+    return written
   }
 
   // --- The turn ----------------------------------------------------------------------------------------------------
@@ -257,18 +277,23 @@ export class HealthLoop {
     if (this.#isSaving) return
     this.#isSaving = true
     const epochBefore = this.#state.epoch
+    const isOverruled = (): boolean =>
+      // An operator may have decided otherwise while this one was on its way to the disk: the operator's word stands.
+      this.#isStopped || this.#state.epoch !== epochBefore || this.#state.fenced.has(epoch.node)
     try {
-      await this.#store.save({ epoch, fenced: [...this.#state.fenced] })
+      await this.#writeInTurn(async () => {
+        if (isOverruled()) return
+        await this.#store.save({ epoch, fenced: [...this.#state.fenced] })
+        if (isOverruled()) return
+        this.#state = { ...this.#state, epoch }
+        this.#events.onEpochSaved?.(epoch)
+      })
     } catch (error) {
       this.#events.onSaveFailed?.(epoch, error as Error)
       return
     } finally {
       this.#isSaving = false
     }
-    // An operator may have decided otherwise while this one was on its way to the disk: the operator's word stands.
-    if (this.#isStopped || this.#state.epoch !== epochBefore) return
-    this.#state = { ...this.#state, epoch }
-    this.#events.onEpochSaved?.(epoch)
     this.#decide()
   }
 }

@@ -47,6 +47,7 @@ export class LoginWatch {
   #kept: Buffer[] = []
   #keptBytes = 0
   #isBound = false
+  #isRefused = false
   #key: string | null = null
 
   /** `refusesRecovery`: true for sessions that must be on a primary. */
@@ -57,6 +58,11 @@ export class LoginWatch {
   /** Whether anything that needs the client's answer, or more than we keep, was handed out to be relayed. */
   get isBound(): boolean {
     return this.#isBound
+  }
+
+  /** Whether the server has said in an ErrorResponse why it ends the login. */
+  get isRefused(): boolean {
+    return this.#isRefused
   }
 
   /** What was received and not handed out yet: to be relayed when the server ends the login in its own words. */
@@ -86,6 +92,7 @@ export class LoginWatch {
         yield { kind: 'in-recovery', unseen: !this.#isBound }
         return
       }
+      if (type === TYPES.errorResponse) this.#isRefused = true
       if (type === TYPES.backendKeyData) this.#key = readBackendKey(payload)
       this.#keep(bytes)
       if (type === TYPES.readyForQuery) {

@@ -141,6 +141,7 @@ function describeProblem(name: string, role: NodeRole, standing: Standing, situa
       if (role === 'fenced') return 'is fenced by an operator'
       return describeStandby(standing, epoch?.timelineId ?? null)
     case 'witness':
+      return standing.denied === null ? null : describeDenied(standing.denied)
     case 'unknown':
       return null
     default:
@@ -148,12 +149,16 @@ function describeProblem(name: string, role: NodeRole, standing: Standing, situa
   }
 }
 
+function describeDenied(missing: string): string {
+  return `does not let the monitoring role read repmgr.nodes: ${missing}`
+}
+
 function describeMetadata(
   { answer: { repmgr }, confirmed }: Extract<Standing, { kind: 'claims-primary' }>,
   role: NodeRole,
   { input }: Situation,
 ): string | null {
-  if (repmgr.kind === 'denied') return `does not let the monitoring role read repmgr.nodes: ${repmgr.missing}`
+  if (repmgr.kind === 'denied') return describeDenied(repmgr.missing)
   const isSettled = input.now - input.previous.changedAt >= METADATA_DELAY_MS
   if (repmgr.kind === 'rows' && role === 'primary' && !confirmed && isSettled) {
     return 'is primary, but its repmgr metadata does not say so: run `repmgr primary register --force` there'

@@ -6,6 +6,7 @@ import { type Claim, type Incumbent, pendingAfter, readClaims, readIncumbent } f
 import type { NodeEvidence } from './evidence.ts'
 import { type Member, readStanding, type Standing } from './standing.ts'
 import type { Decision, Epoch, PendingClaim, TopologyState } from './topology-state.ts'
+import { findUnreadWitness } from './unread-witness.ts'
 
 export interface Policy {
   /** More than half of the registered members must be observable, always and not only at a cold start. */
@@ -55,10 +56,11 @@ export function readSituation(input: DecisionInput): Situation {
   const standings = new Map<string, Standing>()
   for (const member of members) {
     const known = evidence.get(member.name)
-    standings.set(
-      member.name,
-      known === undefined ? { kind: 'unknown' } : readStanding(member, known, pinned, policy.failuresToCount),
-    )
+    const standing: Standing =
+      known === undefined ? { kind: 'unknown' } : readStanding(member, known, pinned, policy.failuresToCount)
+    const isClaim = standing.kind === 'claims-primary' || standing.kind === 'foreign'
+    const denied = isClaim ? findUnreadWitness(member, members, evidence, pinned) : null
+    standings.set(member.name, denied === null ? standing : { kind: 'witness', denied })
   }
   const claims = readClaims(members, standings, previous)
   const incumbent = readIncumbent(previous, standings, claims)

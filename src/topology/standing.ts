@@ -23,8 +23,11 @@ export type Standing =
     }
   /** S: in recovery. */
   | { readonly kind: 'standby'; readonly answer: NodeAnswer; readonly provenAt: number; readonly doubtful: boolean }
-  /** Own row says witness: gives a vote, never receives a session. */
-  | { readonly kind: 'witness' }
+  /**
+   * Own row says witness, or the others' rows do where its own may not be read (`denied` says what is missing there):
+   * gives a vote, never receives a session.
+   */
+  | { readonly kind: 'witness'; readonly denied: string | null }
   /** X: another system identifier than the pinned one. */
   | { readonly kind: 'foreign'; readonly systemIdentifier: string }
   /** B: 57P03, which says nothing about the role. */
@@ -118,7 +121,7 @@ function readAnswer(
 ): Standing {
   const row = ownRow(member, answer)
   // A witness has a system identifier of its own and is out of recovery: the classic false primary.
-  if (row?.type === 'witness') return { kind: 'witness' }
+  if (row?.type === 'witness') return { kind: 'witness', denied: null }
   if (pinnedSystemIdentifier !== null && answer.systemIdentifier !== pinnedSystemIdentifier) {
     return { kind: 'foreign', systemIdentifier: answer.systemIdentifier }
   }

@@ -89,7 +89,9 @@ export class AppSession {
       stream: () => socket,
     })
     let session: AppSession | null = null
-    client.on('error', (error) => session?.#lose(error))
+    client.on('error', (error) => {
+      if (session !== null) session.#lose(error)
+    })
     const cut = () => socket.destroy()
     signal.addEventListener('abort', cut)
     socket.once('close', () => signal.removeEventListener('abort', cut))

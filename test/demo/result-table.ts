@@ -20,11 +20,11 @@ export function renderResult(tally: Tally): readonly string[] {
     ['running sessions ended', count(sum(tally.errorsBySqlstate)), describeCodes(tally.errorsBySqlstate)],
     ['longest stall', seconds(tally.longestStallMs), 'between two acknowledged writes'],
     ...tally.promotions.map(
-      ({ node, toFirstSessionMs }) =>
+      ({ node, toFirstSessionMs, toRoutedMs }) =>
         [
           `promotion of ${node}`,
-          toFirstSessionMs === null ? 'never' : `${Math.round(toFirstSessionMs)} ms`,
-          'until the first new session was open there',
+          milliseconds(toFirstSessionMs),
+          `until a new session was open there; routed after ${milliseconds(toRoutedMs)}`,
         ] as const,
     ),
   ]
@@ -42,6 +42,10 @@ export function seconds(milliseconds: number): string {
 /** `12,345` */
 export function count(value: number): string {
   return value.toLocaleString('en-US')
+}
+
+function milliseconds(value: number | null): string {
+  return value === null ? 'never' : `${Math.round(value)} ms`
 }
 
 function repeated({ writesRepeated }: Tally): string {

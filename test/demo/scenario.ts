@@ -2,7 +2,7 @@
  * The demo's play: what happens to the two servers, step by step, with the times that the tally needs. It does to them
  * what a power cut, repmgrd and an operator would do, and never touches the proxy or the application.
  */
-
+import { setTimeout as delay } from 'node:timers/promises'
 import { waitFor } from '../support/condition.ts'
 import type { PostgresCluster } from '../support/postgres-cluster.ts'
 import type { PostgresServer } from '../support/postgres-server.ts'
@@ -31,8 +31,8 @@ export interface ScenarioOptions {
   readonly step: (title: string) => void
   /** Something that happened to the servers, now unless told otherwise. */
   readonly tell: (text: string, at?: number) => void
-  /** Lets time pass. Rejects when the demo is to end. */
-  readonly pause: (durationMs: number) => Promise<void>
+  /** Ends it early: it rejects at the next pause or wait, at most a few seconds later. */
+  readonly signal: AbortSignal
 }
 
 /** What only the scenario knows of the run. */
@@ -48,6 +48,12 @@ export class Scenario {
     this.#options = options
     this.#node1 = options.cluster.node('node1')
     this.#node2 = options.cluster.node('node2')
+  }
+
+  /** The node that was promoted last, or the one that it began with. */
+  get lastPrimary(): PostgresServer {
+    const { cluster } = this.#options
+    return cluster.node(this.#disturbances.at(-1)?.node ?? this.#node1.name)
   }
 
   /** Plays it to the end: node1 is primary then, as in the beginning, and node2 its standby. */
@@ -66,70 +72,68 @@ export class Scenario {
   }
 
   async #runHealthy(): Promise<void> {
-    const { step, tell, pause, ledger, cluster } = this.#options
+    const { step, tell, cluster } = this.#options
     step('1/6  All is well')
     await replicateSynchronously(cluster, this.#node1, this.#node2)
     tell('node1 is primary, node2 its synchronous standby: what is acknowledged is on both')
-    await ledger.waitForWriteOn('node1', 0)
-    await pause(PACE.calmMs)
+    await this.#waitForWrite(0)
+    await this.#pause(PACE.calmMs)
   }
 
   async #loseThePrimary(): Promise<void> {
-    const { step, tell, pause } = this.#options
+    const { step, tell } = this.#options
     step('2/6  The primary is killed')
     const lostAt = performance.now()
     tell('node1: SIGKILL to all its processes, as in a power cut', lostAt)
     await this.#node1.kill()
     const goneAt = performance.now()
-    await pause(PACE.untilPromotedMs)
+    await this.#pause(PACE.untilPromotedMs)
     step('3/6  The standby is promoted')
     await this.#promote(this.#node2, { what: 'node1 killed, node2 promoted', lostAt, goneAt })
-    await pause(PACE.calmMs)
+    await this.#pause(PACE.calmMs)
   }
 
   /** Returns when it was back. */
   async #oldPrimaryReturns(): Promise<number> {
-    const { step, tell, pause, proxy, cluster } = this.#options
+    const { step, tell, proxy, cluster } = this.#options
     step('4/6  The old primary starts again by itself')
     // Otherwise its commits would wait for node2 for ever. Most clusters have nothing that protects them like that.
     this.#node1.configure({ synchronous_standby_names: null })
     const returnedAt = performance.now()
     await this.#node1.start()
     tell('node1 is up, takes writes and believes to be the primary: nobody has told it otherwise')
-    await waitFor('the proxy to fence node1', async () => await roleOf(proxy, 'node1'), {
-      until: (role) => role === 'stale-primary',
-    })
+    await this.#waitFor('the proxy to fence node1', async () => (await roleOf(proxy, 'node1')) === 'stale-primary')
     const { user, password, database } = cluster.application
     await this.#node1.query(
       `INSERT INTO invoices (number, customer, amount_cents) VALUES ('past the proxy', 'lost', 1)`,
       { user, password, database },
     )
     tell("an INSERT straight to node1's own port: acknowledged. It will be lost, as would all that is sent there")
-    await pause(PACE.calmMs)
+    await this.#pause(PACE.calmMs)
     this.#tellWhoWrote(returnedAt)
     return returnedAt
   }
 
   async #newPrimaryRestarts(returnedAt: number): Promise<void> {
-    const { step, tell, pause, ledger } = this.#options
+    const { step, tell } = this.#options
     step('5/6  The new primary is down for a moment: only the old one is left, and claims the role')
     const lostAt = performance.now()
     tell('node2: stopped (fast)', lostAt)
     await this.#node2.stop('fast')
     const goneAt = performance.now()
-    await pause(PACE.downMs)
+    await this.#pause(PACE.downMs)
     await this.#node2.start()
     const backAt = performance.now()
     tell('node2 is up again', backAt)
     this.#disturbances.push({ what: 'node2 restarted', lostAt, goneAt, backAt, node: 'node2', isPromotion: false })
-    await ledger.waitForWriteOn('node2', backAt)
-    await pause(PACE.calmMs)
+    await this.#waitForWrite(backAt)
+    await this.#pause(PACE.calmMs)
     this.#tellWhoWrote(returnedAt)
   }
 
   /** Returns the numbers that its database held before that. */
   async #cloneTheOldPrimary(): Promise<ReadonlySet<string>> {
-    const { step, tell, pause, cluster } = this.#options
+    const { step, tell, cluster } = this.#options
     step('6/6  The old primary becomes a standby, and a switchover goes back to it')
     const rows = await readNumbers(cluster, this.#node1)
     await this.#node1.stop('fast')
@@ -137,12 +141,12 @@ export class Scenario {
     await registerStandby(cluster, this.#node2, this.#node1)
     await replicateSynchronously(cluster, this.#node2, this.#node1)
     tell('node1: its data thrown away, cloned from node2, streaming from it, synchronous')
-    await pause(PACE.downMs)
+    await this.#pause(PACE.downMs)
     return rows
   }
 
   async #switchBack(): Promise<void> {
-    const { tell, pause, cluster } = this.#options
+    const { tell, cluster } = this.#options
     const lostAt = performance.now()
     tell('node2: stopped (fast); node1 has all that it wrote', lostAt)
     await this.#node2.stop('fast')
@@ -155,20 +159,36 @@ export class Scenario {
     await registerStandby(cluster, this.#node1, this.#node2)
     await replicateSynchronously(cluster, this.#node1, this.#node2)
     tell('node2 streams from node1: as in the beginning')
-    await pause(PACE.downMs)
+    await this.#pause(PACE.downMs)
   }
 
   async #promote(node: PostgresServer, loss: Pick<Disturbance, 'what' | 'lostAt' | 'goneAt'>): Promise<void> {
-    const { tell, pause, cluster, ledger } = this.#options
+    const { tell, cluster } = this.#options
     const { promotedAt } = await watchPromotion(node)
     tell(`${node.name}: pg_promote()`)
     const [backAt] = await Promise.all([promotedAt, node.promote()])
     tell(`${node.name} takes writes, ${seconds(backAt - loss.lostAt)} after the loss`, backAt)
     this.#disturbances.push({ ...loss, backAt, node: node.name, isPromotion: true })
-    await ledger.waitForWriteOn(node.name, backAt)
-    await pause(PACE.untilRegisteredMs)
+    await this.#waitForWrite(backAt)
+    await this.#pause(PACE.untilRegisteredMs)
     await cluster.recordPromotion(node)
     tell(`${node.name} is registered as primary in repmgr.nodes`)
+  }
+
+  async #pause(durationMs: number): Promise<void> {
+    await delay(durationMs, undefined, { signal: this.#options.signal })
+  }
+
+  async #waitFor(description: string, look: () => boolean | Promise<boolean>): Promise<void> {
+    const { signal } = this.#options
+    await waitFor(description, () => signal.aborted || look(), { timeoutMs: 20_000, intervalMs: 5 })
+    signal.throwIfAborted()
+  }
+
+  /** Where it writes is not the scenario's to judge: the tally does that. */
+  async #waitForWrite(since: number): Promise<void> {
+    const { ledger } = this.#options
+    await this.#waitFor('the application to write again', () => ledger.hasWrittenSince(since))
   }
 
   #tellWhoWrote(since: number): void {

@@ -79,11 +79,16 @@ export class Screen {
   #draw(upTo: number): void {
     const due = this.#waiting.filter(({ at }) => at <= upTo).sort((a, b) => a.at - b.at)
     this.#waiting = this.#waiting.filter(({ at }) => at > upTo)
-    const ticker = this.#isTickerOn ? this.paint('dim', this.#ticker(this.#stream.columns)) : ''
+    const ticker = this.#isTickerOn ? this.paint('dim', this.#ticker(this.#columns)) : ''
     if (due.length === 0 && ticker === '') return
     const lines = due.map((entry) => `${this.#format(entry)}\n`).join('')
     // In one write, so that nothing is ever seen half drawn.
     this.#write(`${this.#erase()}${lines}${ticker}`)
+  }
+
+  /** A terminal that does not know its size says 0. */
+  get #columns(): number {
+    return this.#stream.columns || 80
   }
 
   #erase(): string {
@@ -100,7 +105,7 @@ export class Screen {
 
   /** Continues long lines below their own column. */
   #wrap(text: string): string {
-    const width = this.#isTerminal ? this.#stream.columns - INDENT - 1 : Number.POSITIVE_INFINITY
+    const width = this.#isTerminal ? this.#columns - INDENT - 1 : Number.POSITIVE_INFINITY
     if (width < 30 || text.length <= width) return text
     const lines: string[] = []
     for (const word of text.split(' ')) {

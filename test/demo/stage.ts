@@ -22,8 +22,8 @@ export interface Stage {
   readonly strike: () => Promise<void>
 }
 
-/** Puts it up: resolves when the proxy has a primary. Leaves nothing when it fails. */
-export async function raiseStage(): Promise<Stage> {
+/** Puts it up: resolves when the proxy has a primary. Leaves nothing when it fails, or `signal` ends it half-way. */
+export async function raiseStage(signal: AbortSignal): Promise<Stage> {
   const folder = mkdtempSync(join(tmpdir(), 'pgha-demo-'))
   // Servers may run as another user than this process, and lie below.
   chmodSync(folder, 0o755)
@@ -45,6 +45,7 @@ export async function raiseStage(): Promise<Stage> {
   try {
     const { binaries, fallback } = chooseBinaries()
     cluster = await createCluster({ nodes: 2, binaries, repmgrTables: true, application: true, freshInitdb: true })
+    signal.throwIfAborted()
     const config = await writeProxyConfig(folder, cluster, { log: { level: 'info' }, shutdown: { grace: '1s' } })
     proxy = new ProxyProcess(config)
     await proxy.waitUntilReady()

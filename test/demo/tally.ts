@@ -25,6 +25,7 @@ export interface TallyInput {
   readonly initialPrimary: string
   /** In the order in which they happened. */
   readonly disturbances: readonly Disturbance[]
+  readonly firstRouted: readonly FirstRouted[]
   /** When the application was stopped. */
   readonly stoppedAt: number
   /** Numbers of the invoices in the database of the last primary, at the end. */
@@ -42,10 +43,19 @@ export interface Outage {
   readonly withoutWriteMs: number
 }
 
-/** How fast a promoted node was found. `toFirstSessionMs` is `null` when no new session ever got there. */
+/** How fast a promoted node was found, counted from the moment it took writes. `null`: never. */
 export interface Promotion {
   readonly node: string
+  /** Until the proxy logged that it had routed a session there. To the millisecond, since the log has no more. */
+  readonly toRoutedMs: number | null
+  /** Until the application had a new session open there, login and all. */
   readonly toFirstSessionMs: number | null
+}
+
+/** The proxy logged that it routed the first session to a new primary. */
+export interface FirstRouted {
+  readonly node: string
+  readonly at: number
 }
 
 export interface Tally {
@@ -107,7 +117,11 @@ export function tally(input: TallyInput): Tally {
     })),
     promotions: disturbances
       .filter(({ isPromotion }) => isPromotion)
-      .map((disturbance) => ({ node: disturbance.node, toFirstSessionMs: firstSessionMs(acknowledged, disturbance) })),
+      .map((disturbance) => ({
+        node: disturbance.node,
+        toRoutedMs: sinceBack(input.firstRouted.filter(isAbout(disturbance)), disturbance),
+        toFirstSessionMs: sinceBack(sessionsOn(acknowledged, disturbance), disturbance),
+      })),
   }
 }
 
@@ -136,13 +150,20 @@ function wasCutShort(attempt: ConnectFailed, disturbances: readonly Disturbance[
   return attempt.wasChallenged && disturbances.some(isDuring)
 }
 
-/** The session is one that got an answer from the promoted node: only then is it known where it had been routed. */
-function firstSessionMs(acknowledged: readonly Acknowledged[], { node, lostAt, backAt }: Disturbance): number | null {
-  const opened = acknowledged
-    .filter((write) => write.node === node && write.connectedAt >= lostAt)
-    .map(({ connectedAt }) => connectedAt)
-  if (opened.length === 0) return null
-  return round(Math.max(0, opened.reduce((a, b) => Math.min(a, b)) - backAt))
+/** Sessions that got an answer from the node: only then is it known where they had been routed. */
+function sessionsOn(acknowledged: readonly Acknowledged[], disturbance: Disturbance): readonly FirstRouted[] {
+  return acknowledged.map(({ node, connectedAt }) => ({ node, at: connectedAt })).filter(isAbout(disturbance))
+}
+
+function isAbout({ node, lostAt }: Disturbance): (event: FirstRouted) => boolean {
+  return (event) => event.node === node && event.at >= lostAt
+}
+
+/** 0 when the first came before the moment was noticed that they are counted from. */
+function sinceBack(events: readonly FirstRouted[], { backAt }: Disturbance): number | null {
+  if (events.length === 0) return null
+  const first = events.reduce((earliest, { at }) => Math.min(earliest, at), Number.POSITIVE_INFINITY)
+  return round(Math.max(0, first - backAt))
 }
 
 interface Gap {

@@ -29,9 +29,9 @@ export function renderTicker(input: TickerInput): string {
   const perSecond = Math.round(((counts.at(-1) ?? 0) * 1000) / TICK_MS)
   const parts = [
     `${String(perSecond).padStart(5)} writes/s |${chart}|`,
-    `${count(input.writeTimes.length)} acknowledged`,
-    `${input.connectingCount} waiting for a connection`,
     `proxy: ${input.proxyState}`,
+    `${count(input.writeTimes.length)} acknowledged`,
+    `${input.connectingCount} connecting`,
   ]
   return parts.join('   ').slice(0, Math.max(0, input.columns - 1))
 }

@@ -18,7 +18,7 @@ afterEach(async () => {
 
 describe('a server of another cluster behind the address of the primary', () => {
   it('gets no session, though it has the application, its role and its password', async () => {
-    scene = await Scene.open({ nodes: 2, repmgrTables: false })
+    scene = await Scene.open({ nodes: 2, repmgrTables: false, passwords: false })
     tellOnFailure(() => scene)
     const node1 = scene.node('node1')
     const crowd = new Crowd(scene.target, { long: 2, fresh: 2 })

@@ -17,7 +17,7 @@ afterEach(async () => {
 
 describe('after a crash and a promotion', () => {
   it('sends nobody to the old primary, which returns twice, has the higher LSN and keeps a standby (X7)', async () => {
-    scene = await Scene.open({ nodes: 3 })
+    scene = await Scene.open({ nodes: 3, passwords: false })
     tellOnFailure(() => scene)
     const [node1, node2, node3] = [scene.node('node1'), scene.node('node2'), scene.node('node3')]
     crowd = new Crowd(scene.target, { long: 3, fresh: 3 })

@@ -83,12 +83,15 @@ describe('when the primary freezes and another one is accepted', () => {
   })
 })
 
-/** Local ports of established connections to `port`; the proxy's and the servers' own. Linux. */
+/**
+ * Local ports of connections to `port` that some process still has open, in whatever state TCP is. Of one that was
+ * closed while the other side says nothing, the kernel keeps an entry without an inode. Linux.
+ */
 function backendPorts(port: number): readonly number[] {
   const remote = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`
   return readFileSync('/proc/net/tcp', 'utf8')
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
-    .filter(([, , to, state]) => to === remote && state === '01')
-    .map(([, from = '']) => Number.parseInt(from.split(':')[1] ?? '', 16))
+    .filter((fields) => fields[2] === remote && fields[9] !== '0')
+    .map((fields) => Number.parseInt(fields[1]?.split(':')[1] ?? '', 16))
 }

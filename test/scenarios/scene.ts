@@ -141,6 +141,11 @@ export interface SceneOptions {
   readonly settings?: Readonly<Record<string, string | number | boolean>>
   /** Default `true`: the imitation of repmgr's tables. */
   readonly repmgrTables?: boolean
+  /**
+   * Default `true`. `false`: the application's role is trusted. A server that dies in the middle of a log-in with a
+   * password takes that log-in with it; without one, the proxy takes it elsewhere and the client notices nothing.
+   */
+  readonly passwords?: boolean
 }
 
 /** Servers as hand-made clusters have them, the application's database included, and a proxy. */
@@ -160,6 +165,7 @@ export class Scene extends ProxyScene {
       application: true,
       settings: { ...SERVER_SETTINGS, ...options.settings },
     })
+    if (options.passwords === false) trustApplication(cluster.nodes)
     const folder = mkdtempSync(join(tmpdir(), 'pgha-scene-'))
     const scene = new Scene(cluster, folder, await writeProxyConfig(folder, cluster, options.proxy))
     await scene.waitUntilServing('node1').catch(async (error: unknown) => {
@@ -182,6 +188,14 @@ export class Scene extends ProxyScene {
   override async close(): Promise<void> {
     await super.close()
     await this.cluster.destroy()
+  }
+}
+
+/** Lets the application's role in without a password. */
+export function trustApplication(servers: readonly PostgresServer[]): void {
+  for (const server of servers) {
+    server.setHbaLines([`host ${APPLICATION_LOGIN.database} ${APPLICATION_LOGIN.user} all trust`])
+    server.reload()
   }
 }
 

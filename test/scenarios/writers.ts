@@ -155,11 +155,12 @@ export function connectable(
 export class Crowd {
   readonly writers: readonly Writer[]
 
-  constructor(target: Target, counts: { readonly long: number; readonly fresh: number }, paceMs?: number) {
+  /** `paceMs` as for one writer. */
+  constructor(target: Target, counts: { readonly long: number; readonly fresh: number }, paceMs = 20) {
     const make = (style: 'long' | 'fresh', count: number) =>
       Array.from({ length: count }, (_, index) => {
         const name = `${style}${index}-${Math.round(performance.now())}`
-        return new Writer(target, { style, name, ...(paceMs === undefined ? {} : { paceMs }) })
+        return new Writer(target, { style, name, paceMs })
       })
     this.writers = [...make('long', counts.long), ...make('fresh', counts.fresh)]
   }

@@ -21,20 +21,34 @@ export async function findConfigFaults(
   { passwordProblems }: Pick<ClusterView, 'passwordProblems'>,
 ): Promise<Finding[]> {
   const findings: Finding[] = []
-  const add = (severity: Finding['severity'], code: string, message: string, remedy: string, statements: string[] = []) =>
-    findings.push({ severity, code, nodes: [], message, remedy, statements })
+  const add = (
+    severity: Finding['severity'],
+    code: string,
+    message: string,
+    remedy: string,
+    statements: string[] = [],
+  ) => findings.push({ severity, code, nodes: [], message, remedy, statements })
 
   for (const problem of new Set(passwordProblems.values())) {
-    add('problem', 'password', problem, 'put it right for the user that runs the proxy; monitor.password_file and ~/.pgpass want mode 0600')
+    add(
+      'problem',
+      'password',
+      problem,
+      'put it right for the user that runs the proxy; monitor.password_file and ~/.pgpass want mode 0600',
+    )
   }
   for (const [setting, file] of [
     ['monitor.password_file', config.monitor.passwordFile],
     ['admin.token_file', config.admin?.tokenFile ?? null],
   ] as const) {
     if (file === null || !(await isOpenToOthers(file))) continue
-    add('warning', 'secret-readable', `${setting} ${file} can be read by every user of this machine`, 'take that away:', [
-      `chmod o-rwx ${file}`,
-    ])
+    add(
+      'warning',
+      'secret-readable',
+      `${setting} ${file} can be read by every user of this machine`,
+      'take that away:',
+      [`chmod o-rwx ${file}`],
+    )
   }
   if (loadedState.kind === 'unreadable') {
     add(
@@ -45,12 +59,21 @@ export async function findConfigFaults(
     )
   }
   for (const { path, problem, expected } of warnings) {
-    add('warning', 'configuration', `${path} ${problem}`, expected === null ? 'change it if it is not meant' : `better: ${expected}`)
+    add(
+      'warning',
+      'configuration',
+      `${path} ${problem}`,
+      expected === null ? 'change it if it is not meant' : `better: ${expected}`,
+    )
   }
   if (config.admin !== null && !hasAdminToken) {
-    add('note', 'no-admin-token', 'there is no admin token: accept, fence and unfence are off', 'make one, and name it in admin.token_file:', [
-      '(umask 077; openssl rand -hex 32 > /etc/pgha-proxy/token)',
-    ])
+    add(
+      'note',
+      'no-admin-token',
+      'there is no admin token: accept, fence and unfence are off',
+      'make one, and name it in admin.token_file:',
+      ['(umask 077; openssl rand -hex 32 > /etc/pgha-proxy/token)'],
+    )
   }
   return findings
 }

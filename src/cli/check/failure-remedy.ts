@@ -17,7 +17,9 @@ export function remedyOfFailure({ failure, detail }: FailureRun, monitor: Monito
     case 'reset':
       return only('the server log, or a firewall between, tells who broke the connection off')
     case 'timeout':
-      return only('is the host up, and does every firewall let this machine through? Far nodes need a longer monitor.timeout')
+      return only(
+        'is the host up, and does every firewall let this machine through? Far nodes need a longer monitor.timeout',
+      )
     case 'dns':
       return only('correct the name in its address, or the resolver of this machine')
     case 'starting-up':
@@ -26,7 +28,9 @@ export function remedyOfFailure({ failure, detail }: FailureRun, monitor: Monito
     case 'shutting-down':
       return only('start it again when its stop is over; a smart stop waits for every session')
     case 'too-many-connections':
-      return only('end some sessions or raise max_connections; PostgreSQL 16 can reserve some (pg_use_reserved_connections)')
+      return only(
+        'end some sessions or raise max_connections; PostgreSQL 16 can reserve some (pg_use_reserved_connections)',
+      )
     case 'auth':
       return remedyOfRefusedLogin(detail, monitor)
     case 'permission':

@@ -14,7 +14,7 @@ export function findMissingGrants(view: ClusterView, config: Config): Finding[] 
     const missing = missingOn(name, view, config)
     if (missing.length === 0) continue
     if (view.decision.nodes.get(name)?.role === 'witness') {
-      witnesses.push(describe([name], missing, `run on ${name}, which is a server of its own`, view, config))
+      witnesses.push(describe([name], missing, `on ${name} (a witness gets none by replication)`, view, config))
       continue
     }
     names.push(name)
@@ -22,9 +22,10 @@ export function findMissingGrants(view: ClusterView, config: Config): Finding[] 
   }
   if (names.length === 0) return witnesses
   const primary = view.decision.primary ?? claimantOf(view)
-  const place = primary === null ? 'run on the primary' : `run on ${primary}, the primary`
-  const replicated = view.members.length > 1 ? `${place}; standbys get them by replication` : place
-  return [describe(names, [...statements], replicated, view, config), ...witnesses]
+  const place = primary === null ? 'on the primary' : `on ${primary}, the primary`
+  const isReplicated = names.some((name) => name !== primary)
+  const where = isReplicated ? `${place} (standbys get them by replication)` : place
+  return [describe(names, [...statements], where, view, config), ...witnesses]
 }
 
 function missingOn(name: string, { capabilities }: ClusterView, { discovery }: Config): readonly string[] {
@@ -53,7 +54,7 @@ function describe(
     code: 'missing-grants',
     nodes: names,
     message: `the monitoring role ${monitor.user} lacks grants on ${addNames(names)}, so ${addNames(losses)}`,
-    remedy: `${place}, in database ${monitor.database}:`,
+    remedy: `run in database ${monitor.database} ${place}:`,
     statements: statements.map((statement) => `${statement};`),
   }
 }

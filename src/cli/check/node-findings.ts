@@ -23,6 +23,15 @@ export function hidesUpstream(name: string, { capabilities }: Pick<ClusterView, 
   return capabilities.get(name)?.readsWalReceiver === false
 }
 
+/** One finding about one node; `message` is a predicate. */
+type MakeFinding = (
+  severity: Finding['severity'],
+  code: string,
+  message: string,
+  remedy: string,
+  statements?: readonly string[],
+) => Finding[]
+
 function findFaultsOf(member: NodeIdentity, view: ClusterView, config: Config): Finding[] {
   const known = view.evidence.get(member.name)
   const verdict = view.decision.nodes.get(member.name)
@@ -72,31 +81,39 @@ function findFaultsOfRole(
   view: ClusterView,
 ): Finding[] {
   const { decision, state } = view
-  const one = (
-    severity: Finding['severity'],
-    code: string,
-    message: string,
-    remedy: string,
-    statements: readonly string[] = [],
-  ): Finding[] => [{ severity, code, nodes: [name], message: `${name} ${message}`, remedy, statements }]
+  const one: MakeFinding = (severity, code, message, remedy, statements = []) => {
+    return [{ severity, code, nodes: [name], message: `${name} ${message}`, remedy, statements }]
+  }
   // What comes after the colon is the decision's own advice.
   const [summary = ''] = problem?.split(': ', 1) ?? []
   switch (role) {
     case 'stale-primary': {
       if (decision.primary === null) {
-        return one('problem', 'stale-primary', summary, 'bring the accepted primary back; or, if that one is lost for good, order:', [
-          `pgha-proxy accept ${name}`,
-        ])
+        return one(
+          'problem',
+          'stale-primary',
+          summary,
+          'bring the accepted primary back; or, if that one is lost for good, order:',
+          [`pgha-proxy accept ${name}`],
+        )
       }
       const primary = view.members.find((member) => member.name === decision.primary)?.address ?? address
-      return one('problem', 'stale-primary', summary, `stop it, run CHECKPOINT on ${decision.primary}, then rejoin it:`, [
-        `repmgr node rejoin -d 'host=${primary.host} port=${primary.port} user=repmgr dbname=repmgr' --force-rewind`,
-      ])
+      return one(
+        'problem',
+        'stale-primary',
+        summary,
+        `stop it, run CHECKPOINT on ${decision.primary}, then rejoin it:`,
+        [`repmgr node rejoin -d 'host=${primary.host} port=${primary.port} user=repmgr dbname=repmgr' --force-rewind`],
+      )
     }
     case 'impostor':
-      return one('problem', 'impostor', summary, 'stop it and rejoin it; or, if it is the right one, stop the other and order:', [
-        `pgha-proxy accept ${name}`,
-      ])
+      return one(
+        'problem',
+        'impostor',
+        summary,
+        'stop it and rejoin it; or, if it is the right one, stop the other and order:',
+        [`pgha-proxy accept ${name}`],
+      )
     case 'foreign':
       return one(
         'problem',
@@ -106,19 +123,16 @@ function findFaultsOfRole(
         [`pgha-proxy accept ${name}`],
       )
     case 'fenced':
-      return one('warning', 'fenced', 'is fenced by an operator: no session goes there', 'when it may be used again, order:', [
-        `pgha-proxy unfence ${name}`,
-      ])
+      return one(
+        'warning',
+        'fenced',
+        'is fenced by an operator: no session goes there',
+        'when it may be used again, order:',
+        [`pgha-proxy unfence ${name}`],
+      )
     case 'standby':
       if (problem === null || hidesUpstream(name, view)) return []
-      return answer.walReceiver === null
-        ? one('warning', 'standby-without-upstream', summary, 'have it follow the primary, on that node:', ['repmgr standby follow'])
-        : one(
-            'warning',
-            'standby-not-streaming',
-            summary,
-            'its own log tells why; if it has diverged, it has to be rejoined (repmgr node rejoin --force-rewind) or cloned anew',
-          )
+      return findFaultsOfStandby(answer, summary, decision.primary, one)
     case 'primary':
     case 'unknown':
       return findFaultsOfClaimant(answer, problem, one)
@@ -132,18 +146,34 @@ function findFaultsOfRole(
   }
 }
 
-function findFaultsOfClaimant(
-  answer: NodeAnswer,
-  problem: string | null,
-  one: (severity: Finding['severity'], code: string, message: string, remedy: string, statements?: readonly string[]) => Finding[],
-): Finding[] {
+/** Without a primary there is nobody to follow: that is no fault of the standby's. */
+function findFaultsOfStandby(answer: NodeAnswer, summary: string, primary: string | null, one: MakeFinding): Finding[] {
+  const isStreaming = answer.walReceiver?.status === 'streaming'
+  if (primary === null) return []
+  if (answer.walReceiver === null || isStreaming) {
+    return one('warning', 'standby-not-following', summary, `have it follow ${primary}, on that node:`, [
+      'repmgr standby follow',
+    ])
+  }
+  return one(
+    'warning',
+    'standby-not-streaming',
+    summary,
+    'its own log tells why; if it has diverged, rejoin it (repmgr node rejoin --force-rewind) or clone it anew',
+  )
+}
+
+function findFaultsOfClaimant(answer: NodeAnswer, problem: string | null, one: MakeFinding): Finding[] {
   // The GRANTs tell of a denied table.
   if (problem === null || answer.repmgr.kind === 'denied') return []
   if (answer.defaultTransactionReadOnly) {
-    return one('problem', 'read-only-primary', 'has default_transaction_read_only on, so writes fail', 'when its maintenance is over, run there:', [
-      'ALTER SYSTEM RESET default_transaction_read_only;',
-      'SELECT pg_reload_conf();',
-    ])
+    return one(
+      'problem',
+      'read-only-primary',
+      'has default_transaction_read_only on, so writes fail',
+      'when its maintenance is over, run there:',
+      ['ALTER SYSTEM RESET default_transaction_read_only;', 'SELECT pg_reload_conf();'],
+    )
   }
   const [summary = '', remedy = 'pgha-proxy status --explain tells more'] = problem.split(/: (.*)/s)
   return one('warning', 'primary-metadata', summary, remedy)

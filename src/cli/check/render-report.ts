@@ -1,11 +1,12 @@
 /** A check as a screen: the nodes, the decision, the findings with their remedies. Pure. */
 import { addNames } from '../../topology/describe.ts'
 import { renderNodeTable } from '../node-table.ts'
-import type { Paint, Tone } from '../paint.ts'
+import type { Tone } from '../paint.ts'
 import { formatCount } from '../quantities.ts'
-import { renderState } from '../status/render-status.ts'
-import { printable } from '../table.ts'
-import type { Finding, Severity } from './finding.ts'
+import { indentOf, renderState } from '../status/render-status.ts'
+import { type Layout, printable } from '../table.ts'
+import { wrap } from '../wrap.ts'
+import { type Finding, SEVERITIES, type Severity } from './finding.ts'
 import type { CheckReport } from './report.ts'
 
 const TONES: Readonly<Record<Severity, Tone>> = { problem: 'bad', warning: 'doubtful', note: 'faint' }
@@ -13,37 +14,47 @@ const TONES: Readonly<Record<Severity, Tone>> = { problem: 'bad', warning: 'doub
 const INDENT = ' '.repeat(9)
 
 /** The whole screen, without a newline at the end. */
-export function renderReport(report: CheckReport, paint: Paint): string {
+export function renderReport(report: CheckReport, layout: Layout): string {
+  const { paint, columns } = layout
   const { nodes, findings, state, steps, config } = report
-  const indent = ' '.repeat(state.length + 2)
+  const indent = indentOf(state)
+  const aside = (sentence: string): string => {
+    return `${indent}${paint('faint', wrap(printable(sentence), columns, indent).join('\n'))}`
+  }
   const rows = nodes.map((node) => ({ ...node, sessions: null, lastSeenMs: null }))
   const discovered = nodes.filter((node) => node.discovered).map(({ name }) => name)
-  const lines = [...renderNodeTable(rows, paint), '', renderState(report, paint)]
-  lines.push(...steps.map((step) => `${indent}${paint('faint', `before that: ${printable(step)}`)}`))
+  const lines = [...renderNodeTable(rows, layout), '', renderState(report, layout)]
+  lines.push(...steps.map((step) => aside(`before that: ${step}`)))
   if (discovered.length > 0) {
-    const verb = discovered.length === 1 ? 'is' : 'are'
-    const sentence = `${addNames(discovered)} ${verb} not in ${config}, but in repmgr.nodes`
-    lines.push(`${indent}${paint('faint', printable(sentence))}`)
+    lines.push(
+      aside(`${addNames(discovered)} ${discovered.length === 1 ? 'is' : 'are'} not in ${config}, but in repmgr.nodes`),
+    )
   }
-  for (const finding of findings) lines.push('', ...renderFinding(finding, paint))
-  lines.push('', summarize(findings, paint))
+  for (const finding of findings) lines.push('', ...renderFinding(finding, layout))
+  lines.push('', summarize(findings, layout))
   return lines.join('\n')
 }
 
-function renderFinding({ severity, message, remedy, statements }: Finding, paint: Paint): string[] {
+function renderFinding({ severity, message, remedy, statements }: Finding, { paint, columns }: Layout): string[] {
+  const [first = '', ...others] = wrap(printable(message), columns, INDENT)
+  const advice = wrap(printable(remedy), columns, INDENT)
   return [
-    `${paint(TONES[severity], severity.padEnd(INDENT.length))}${printable(message)}`,
-    `${INDENT}${printable(remedy)}`,
+    `${paint(TONES[severity], severity.padEnd(INDENT.length))}${first}`,
+    ...others,
+    `${INDENT}${advice.join('\n')}`,
+    // Never broken: they are there to be copied.
     ...statements.map((statement) => `${INDENT}  ${paint('strong', printable(statement))}`),
   ]
 }
 
-function summarize(findings: readonly Finding[], paint: Paint): string {
-  const count = (severity: Severity): number => findings.filter((finding) => finding.severity === severity).length
-  const parts = (['problem', 'warning', 'note'] as const).flatMap((severity) => {
-    return count(severity) === 0 ? [] : [formatCount(count(severity), severity)]
-  })
-  if (parts.length === 0) return paint('good', 'nothing to complain about')
-  const tone: Tone = count('problem') > 0 ? 'bad' : count('warning') > 0 ? 'doubtful' : 'good'
-  return paint(tone, addNames(parts))
+function summarize(findings: readonly Finding[], { paint }: Layout): string {
+  const counts = SEVERITIES.map((severity) => ({
+    severity,
+    count: findings.filter((finding) => finding.severity === severity).length,
+  }))
+  const parts = counts.filter(({ count }) => count > 0)
+  const [worst] = parts
+  if (worst === undefined) return paint('good', 'nothing to complain about')
+  const tone = worst.severity === 'note' ? 'good' : TONES[worst.severity]
+  return paint(tone, addNames(parts.map(({ count, severity }) => formatCount(count, severity))))
 }

@@ -88,7 +88,10 @@ function isSameServer(a: NodeEvidence | undefined, b: NodeEvidence | undefined):
   return one.systemIdentifier === other.systemIdentifier && one.postmasterStartedAt === other.postmasterStartedAt
 }
 
-function findRowsWithoutAddress(rows: readonly RepmgrNodeRow[], { members, evidence, capabilities }: ClusterView): Finding[] {
+function findRowsWithoutAddress(
+  rows: readonly RepmgrNodeRow[],
+  { members, evidence, capabilities }: ClusterView,
+): Finding[] {
   const readsConninfo = [...capabilities.values()].some(({ repmgr }) => repmgr.kind === 'readable' && repmgr.conninfo)
   // Nobody may read conninfo: the GRANTs tell.
   if (!readsConninfo) return []

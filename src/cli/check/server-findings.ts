@@ -32,7 +32,9 @@ function isWitness(name: string, { decision }: ClusterView): boolean {
 }
 
 function findMissingRewind(facts: readonly (readonly [string, NodeFacts])[]): Finding[] {
-  const names = facts.filter(([, { walLogHints, dataChecksums }]) => !walLogHints && !dataChecksums).map(([name]) => name)
+  const names = facts
+    .filter(([, { walLogHints, dataChecksums }]) => !walLogHints && !dataChecksums)
+    .map(([name]) => name)
   if (names.length === 0) return []
   return [
     {
@@ -54,7 +56,8 @@ function findClockDifferences(facts: readonly (readonly [string, NodeFacts])[]):
       code: 'clock',
       nodes: [name],
       message: `the clock of ${name} is ${formatAge(Math.abs(clockAheadMs))} ${clockAheadMs > 0 ? 'ahead of' : 'behind'} this machine's`,
-      remedy: 'let both take their time from NTP (chronyc tracking shows whether they do); no decision depends on it, reading logs does',
+      remedy:
+        'let both take their time from NTP (chronyc tracking shows whether they do); no decision depends on it, reading logs does',
       statements: [],
     }))
 }
@@ -75,7 +78,8 @@ function findNarrowServer(
       code: 'max-connections',
       nodes: [name],
       message: `${name} takes ${places} sessions at once, limits.max_sessions is ${limits.maxSessions}: those beyond get "too many clients" from the server`,
-      remedy: 'raise max_connections on every node, put a pooler such as PgBouncer in front, or lower limits.max_sessions',
+      remedy:
+        'raise max_connections on every node, put a pooler such as PgBouncer in front, or lower limits.max_sessions',
       statements: [],
     },
   ]

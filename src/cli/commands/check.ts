@@ -12,12 +12,12 @@ import { findMissingGrants } from '../check/grant-findings.ts'
 import { findNodeFaults } from '../check/node-findings.ts'
 import { probeCluster } from '../check/probe-cluster.ts'
 import { renderReport } from '../check/render-report.ts'
-import { buildReport } from '../check/report.ts'
 import { findRepmgrFaults } from '../check/repmgr-findings.ts'
+import { buildReport } from '../check/report.ts'
 import { findServerFaults } from '../check/server-findings.ts'
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts'
+import { layoutOf } from '../layout.ts'
 import { locateConfig } from '../locate-config.ts'
-import { createPaint } from '../paint.ts'
 import { formatCount } from '../quantities.ts'
 import { readAdminToken } from '../read-config.ts'
 import type { Terminal } from '../terminal.ts'
@@ -40,7 +40,8 @@ export async function check(options: CheckOptions, terminal: Terminal): Promise<
   const token = await readAdminToken(config)
   if (!token.ok) {
     // The daemon would not start either.
-    if (options.json) terminal.out(`${JSON.stringify({ config: file, faults: [{ problem: token.problem }] }, null, 2)}\n`)
+    if (options.json)
+      terminal.out(`${JSON.stringify({ config: file, faults: [{ problem: token.problem }] }, null, 2)}\n`)
     else terminal.err(`${file}: ${token.problem}\n`)
     return EXIT_CODES.usage
   }
@@ -67,10 +68,6 @@ export async function check(options: CheckOptions, terminal: Terminal): Promise<
     ...findServerFaults(view, config),
   ])
   const report = buildReport(file, config, view, findings)
-  terminal.out(
-    options.json
-      ? `${JSON.stringify(report, null, 2)}\n`
-      : `${renderReport(report, createPaint(terminal.useColor))}\n`,
-  )
+  terminal.out(options.json ? `${JSON.stringify(report, null, 2)}\n` : `${renderReport(report, layoutOf(terminal))}\n`)
   return report.primary === null ? EXIT_CODES.noPrimary : EXIT_CODES.ok
 }

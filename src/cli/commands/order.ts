@@ -6,7 +6,7 @@ import { type AdminAnswer, askAdmin, formatAdminUrl, textOf } from '../admin-cli
 import { type AdminTarget, findAdminTarget, findToken, type TargetOptions } from '../admin-target.ts'
 import { CliError } from '../cli-error.ts'
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts'
-import { createPaint } from '../paint.ts'
+import { layoutOf } from '../layout.ts'
 import { parseStatus } from '../status/parse-status.ts'
 import { renderState } from '../status/render-status.ts'
 import { printable } from '../table.ts'
@@ -34,7 +34,7 @@ export async function order(name: Order, node: string, options: OrderOptions, te
 async function stateNow(url: URL, terminal: Terminal): Promise<string> {
   try {
     const status = parseStatus((await askAdmin(url, { method: 'GET', path: 'api/status' })).body)
-    return status === null ? '' : `${renderState(status, createPaint(terminal.useColor))}\n`
+    return status === null ? '' : `${renderState(status, layoutOf(terminal))}\n`
   } catch (error) {
     // The order is done; that the proxy is silent now does not undo it.
     if (error instanceof CliError) return ''

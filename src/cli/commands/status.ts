@@ -6,7 +6,7 @@ import { askAdmin, formatAdminUrl, textOf } from '../admin-client.ts'
 import { findAdminTarget, type TargetOptions } from '../admin-target.ts'
 import { CliError, formatCliError } from '../cli-error.ts'
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts'
-import { createPaint } from '../paint.ts'
+import { layoutOf } from '../layout.ts'
 import { parseStatus, type ShownStatus } from '../status/parse-status.ts'
 import { renderStatus } from '../status/render-status.ts'
 import type { Terminal } from '../terminal.ts'
@@ -70,9 +70,8 @@ async function look(url: URL, { explain, json }: StatusOptions, terminal: Termin
   const { statusCode, body } = await askAdmin(url, { method: 'GET', path: 'api/status' })
   const shown = statusCode === 200 ? parseStatus(body) : null
   if (shown === null) throw notAStatus(url, statusCode, textOf(body, 'error'))
-  const paint = createPaint(terminal.useColor)
   return {
-    text: json ? JSON.stringify(body) : renderStatus(shown, { paint, explain, now: new Date() }),
+    text: json ? JSON.stringify(body) : renderStatus(shown, { ...layoutOf(terminal), explain, now: new Date() }),
     exitCode: exitCodeOf(shown),
   }
 }

@@ -5,16 +5,23 @@
 import type { NodeStatus } from '../../observability/status.ts'
 import { addNames } from '../../topology/describe.ts'
 import type { NodeRole } from '../../topology/topology-state.ts'
-import { type Paint, toneOfRole } from '../paint.ts'
+import { toneOfRole } from '../paint.ts'
 import { formatAge, formatBytes, formatCount } from '../quantities.ts'
-import { printable } from '../table.ts'
+import { type Layout, printable } from '../table.ts'
+import { wrap } from '../wrap.ts'
 import type { ShownStatus } from './parse-status.ts'
 
+const EVIDENCE_INDENT = '    '
+
 /** Two lines or more for each node. */
-export function explainNodes({ nodes, systemIdentifier }: ShownStatus, paint: Paint): string[] {
+export function explainNodes({ nodes, systemIdentifier }: ShownStatus, { paint, columns }: Layout): string[] {
   return nodes.flatMap((node) => [
     `  ${paint('strong', printable(node.name))}  ${paint(toneOfRole(node.role), node.role)} at ${printable(node.address)}, ${formatCount(node.sessions, 'session')}`,
-    ...describeEvidence(node, systemIdentifier).map((line) => `    ${printable(line)}`),
+    ...describeEvidence(node, systemIdentifier).flatMap((sentence) => {
+      return wrap(printable(sentence), columns, EVIDENCE_INDENT).map((line, index) =>
+        index === 0 ? `${EVIDENCE_INDENT}${line}` : line,
+      )
+    }),
   ])
 }
 

@@ -1,0 +1,347 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ADMIN_TIMEOUT_MS, askAdmin } from '../../src/cli/admin-client.ts'
+import { status } from '../../src/cli/commands/status.ts'
+import { main } from '../../src/cli/main.ts'
+import { AdminServer } from '../../src/observability/admin-server.ts'
+import type { Status } from '../../src/observability/status.ts'
+import type { OrderResult } from '../../src/probe/health-loop.ts'
+import { waitFor } from '../support/condition.ts'
+import { MINIMAL } from '../support/config-text.ts'
+import { freePort } from '../support/free-port.ts'
+import { fakeTerminal } from './fake-terminal.ts'
+import { statusAfter } from './status/statuses.ts'
+
+const TOKEN = 'a-token-for-tests'
+const SERVING = statusAfter({ epoch: '1 node1', turns: [['P1+', 'S1<node1']] })
+const WAITING = statusAfter({ epoch: '1 node1', turns: [['R', 'S?']] })
+
+const closers: (() => Promise<void>)[] = []
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pgha-admin-'))
+})
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close()
+  rmSync(folder, { recursive: true })
+})
+
+interface Proxy {
+  readonly url: string
+  /** `fence node1` and so on, in order. */
+  readonly orders: string[]
+  current: Status
+  result: OrderResult
+}
+
+/** The admin server as the daemon has it, with a cluster that is only told of. */
+async function startProxy(options: { readonly token?: string | null } = {}): Promise<Proxy> {
+  const proxy: Proxy = { url: '', orders: [], current: SERVING, result: { ok: true, message: 'it is done' } }
+  const take = (order: string) => async (node: string) => {
+    proxy.orders.push(`${order} ${node}`)
+    return proxy.result
+  }
+  const server = new AdminServer({
+    address: { host: '127.0.0.1', port: 0 },
+    token: options.token === undefined ? TOKEN : options.token,
+    actions: {
+      status: () => proxy.current,
+      isReady: () => true,
+      accept: take('accept'),
+      fence: take('fence'),
+      unfence: take('unfence'),
+    },
+    onOrder: () => {},
+  })
+  await server.open()
+  closers.push(() => server.close())
+  return Object.assign(proxy, { url: `http://${server.address}` })
+}
+
+/** Anything else that speaks HTTP. `sockets` are those that are still open. */
+async function startOther(
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<{ readonly url: string; readonly sockets: ReadonlySet<Socket> }> {
+  const server: Server = createServer(answer)
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  closers.push(async () => {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, sockets }
+}
+
+function write(name: string, text: string): string {
+  const file = join(folder, name)
+  writeFileSync(file, text)
+  return file
+}
+
+async function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const terminal = fakeTerminal()
+  const code = await main(args, terminal)
+  return { code, stdout: terminal.stdout(), stderr: terminal.stderr() }
+}
+
+describe('pgha-proxy status', () => {
+  it('shows what the proxy answers, and ends with 0 while there is a primary', async () => {
+    const { url } = await startProxy()
+    const { code, stdout, stderr } = await run('status', '--url', url)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^serving {2}node1 is primary on timeline 1\n/)
+    expect(stdout).toMatch(/^node2 .* standby /m)
+    expect(stdout).not.toContain('EVIDENCE')
+  })
+
+  it('ends with 3 while there is none', async () => {
+    const proxy = await startProxy()
+    proxy.current = WAITING
+    const { code, stdout } = await run('status', '--url', proxy.url, '--explain')
+    expect(code).toBe(3)
+    expect(stdout).toMatch(/^no-primary {2}node1, primary on timeline 1, refuses connections\n/)
+    expect(stdout).toContain('WHAT WOULD CHANGE THIS')
+  })
+
+  it('prints the answer itself with --json', async () => {
+    const { url } = await startProxy()
+    const { code, stdout } = await run('status', '--url', url, '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toEqual(JSON.parse(JSON.stringify(SERVING)))
+  })
+
+  it('finds the address in the configuration, before the command or after it', async () => {
+    const { url } = await startProxy()
+    const file = write('ha.yaml', `${MINIMAL}\nadmin: { address: "${new URL(url).host}" }\n`)
+    expect((await run('status', '--config', file)).code).toBe(0)
+    expect((await run('--config', file, 'status')).code).toBe(0)
+  })
+
+  it('names the address and the remedy when nobody answers', async () => {
+    const url = `http://127.0.0.1:${await freePort()}`
+    const { code, stdout, stderr } = await run('status', '--url', url)
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toBe(
+      `pgha-proxy: no proxy answers at ${url}: connection refused\n` +
+        '  is it running there? Name its admin address with --url http://HOST:PORT, or its configuration with --config FILE\n',
+    )
+  })
+
+  it.each([
+    [200, 'hello', 'answered 200, but with no status of pgha-proxy'],
+    [200, '{"state": "fine"}', 'answered 200, but with no status of pgha-proxy'],
+    [404, '{"error": "lost"}', 'answered 404: lost, but with no status'],
+    [403, '{"error": "no"}', 'refuses requests under that host name'],
+  ])('is not taken in by another server that answers %d %s', async (statusCode, body, says) => {
+    const { url } = await startOther((_request, response) => response.writeHead(statusCode).end(body))
+    const { code, stderr } = await run('status', '--url', url)
+    expect(code).toBe(1)
+    expect(stderr).toContain(says)
+  })
+
+  it('keeps below a path, for an admin server behind another one', async () => {
+    const paths: (string | undefined)[] = []
+    const { url } = await startOther((request, response) => {
+      paths.push(request.url)
+      response.end(JSON.stringify(SERVING))
+    })
+    expect((await run('status', '--url', `${url}/pgha`)).code).toBe(0)
+    expect(paths).toEqual(['/pgha/api/status'])
+  })
+})
+
+describe('pgha-proxy status --watch', () => {
+  const watch = async (
+    url: string,
+    options: { readonly isInteractive: boolean; readonly json?: boolean },
+    onOut: (text: string, stop: AbortController) => void,
+  ) => {
+    const stop = new AbortController()
+    const terminal = fakeTerminal({ isInteractive: options.isInteractive, onOut: (text) => onOut(text, stop) })
+    const code = await status(
+      { url, config: null, watch: true, explain: false, json: options.json ?? false, stop: stop.signal },
+      terminal,
+    )
+    return { code, stdout: terminal.stdout() }
+  }
+
+  it('appends where there is no terminal, and ends at once when told, with the code of the last look', async () => {
+    const proxy = await startProxy()
+    let count = 0
+    const { code, stdout } = await watch(proxy.url, { isInteractive: false }, (_text, stop) => {
+      count += 1
+      proxy.current = WAITING
+      if (count === 2) stop.abort()
+    })
+    expect(code).toBe(3)
+    expect(stdout).toMatch(/^serving {2}(.|\n)*\n\nno-primary {2}/)
+    expect(stdout).not.toContain('\x1b')
+  })
+
+  it('redraws on a terminal, and gives the cursor back', async () => {
+    const { url } = await startProxy()
+    let frames = 0
+    const { stdout } = await watch(url, { isInteractive: true }, (text, stop) => {
+      if (text.includes('serving')) frames += 1
+      if (frames === 2) stop.abort()
+    })
+    expect(stdout.split('\x1b[H').length - 1).toBe(3)
+    expect(stdout.startsWith('\x1b[?25l')).toBe(true)
+    expect(stdout.endsWith('\x1b[?25h')).toBe(true)
+    expect(stdout).toContain(`pgha-proxy at ${url}`)
+  })
+
+  it('goes on while the proxy is away, and shows it when it is back', async () => {
+    const port = await freePort()
+    const url = `http://127.0.0.1:${port}`
+    let server: Server | null = null
+    const { code, stdout } = await watch(url, { isInteractive: false }, (text, stop) => {
+      if (text.includes('serving')) stop.abort()
+      else if (server === null) {
+        server = createServer((_request, response) => response.end(JSON.stringify(SERVING))).listen(port, '127.0.0.1')
+        closers.push(async () => {
+          server?.closeAllConnections()
+          await new Promise((resolve) => server?.close(resolve))
+        })
+      }
+    })
+    expect(stdout).toMatch(/^pgha-proxy: no proxy answers at .*: connection refused\n(.|\n)*\nserving /)
+    expect(code).toBe(0)
+  })
+
+  it('prints one JSON object a line with --json', async () => {
+    const { url } = await startProxy()
+    let count = 0
+    const { stdout } = await watch(url, { isInteractive: true, json: true }, (_text, stop) => {
+      count += 1
+      if (count === 2) stop.abort()
+    })
+    const states = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as Status).state)
+    expect(states).toEqual(['serving', 'serving'])
+  })
+})
+
+describe('an order', () => {
+  it.each(['accept', 'fence', 'unfence'])(
+    '%s is sent with the token, and its answer and the state after it are shown',
+    async (name) => {
+      const proxy = await startProxy()
+      const result = await run(name, 'node1', '--url', proxy.url, '--token-file', write('token', `${TOKEN}\n`))
+      expect(result).toEqual({ code: 0, stdout: 'it is done\nserving  node1 is primary on timeline 1\n', stderr: '' })
+      expect(proxy.orders).toEqual([`${name} node1`])
+    },
+  )
+
+  it('takes address and token from the configuration', async () => {
+    const proxy = await startProxy()
+    const admin = `{ address: "${new URL(proxy.url).host}", token_file: ${write('token', TOKEN)} }`
+    const file = write('ha.yaml', `${MINIMAL}\nadmin: ${admin}\n`)
+    expect((await run('fence', 'node2', '--config', file)).code).toBe(0)
+    expect(proxy.orders).toEqual(['fence node2'])
+  })
+
+  it.each([
+    ['fence', 'there is no node "node9"; the nodes are node1, node2', 'name one of these'],
+    ['accept', 'node2 is a standby: promote it first', 'repmgr standby promote'],
+    ['unfence', 'node1 is not fenced', 'pgha-proxy status shows which nodes are fenced'],
+    ['fence', 'the state file cannot be written: EROFS', 'nothing was changed: make state_dir writable'],
+    ['accept', 'node1 does not answer: nothing can be accepted of it', 'pgha-proxy status --explain'],
+  ])('%s that the proxy refuses says why (%s) and what to do', async (name, problem, remedy) => {
+    const proxy = await startProxy()
+    proxy.result = { ok: false, problem }
+    const { code, stdout, stderr } = await run(name, 'x', '--url', proxy.url, '--token-file', write('token', TOKEN))
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    const [first, second] = stderr.split('\n')
+    expect(first).toBe(`pgha-proxy: ${name} was refused: ${problem}`)
+    expect(second).toContain(remedy)
+  })
+
+  it('with a wrong token says whose it is, and does not repeat it', async () => {
+    const proxy = await startProxy()
+    const { code, stderr } = await run(
+      'fence',
+      'node1',
+      '--url',
+      proxy.url,
+      '--token-file',
+      write('token', 'wrong-one'),
+    )
+    expect(code).toBe(1)
+    expect(stderr).toContain('does not take this token\n  give the one that its admin.token')
+    expect(stderr).not.toContain('wrong-one')
+    const admin = `{ address: "${new URL(proxy.url).host}", token_file: ${write('token', 'wrong-one')} }`
+    const file = write('ha.yaml', `${MINIMAL}\nadmin: ${admin}\n`)
+    expect((await run('fence', 'node1', '--config', file)).stderr).toContain('restart it, or give --token-file')
+    expect(proxy.orders).toEqual([])
+  })
+
+  it('to a proxy without a token says how to give it one', async () => {
+    const { url } = await startProxy({ token: null })
+    const { code, stderr } = await run('fence', 'node1', '--url', url, '--token-file', write('token', TOKEN))
+    expect(code).toBe(1)
+    expect(stderr).toContain('takes no orders: it was started without an admin token\n  set admin.token_file')
+  })
+
+  it('is done even if the proxy is silent afterwards', async () => {
+    const { url } = await startOther((request, response) => {
+      if (request.method === 'POST') response.end('{"message": "fenced"}')
+      else request.destroy()
+    })
+    const result = await run('fence', 'node1', '--url', url, '--token-file', write('token', TOKEN))
+    expect(result).toEqual({ code: 0, stdout: 'fenced\n', stderr: '' })
+  })
+})
+
+describe('a question to the admin address', () => {
+  it('leaves no socket open', async () => {
+    const { url, sockets } = await startOther((_request, response) => response.end('{}'))
+    await askAdmin(new URL(url), { method: 'GET', path: 'api/status' })
+    await waitFor('the socket to be closed', () => sockets.size === 0)
+  })
+
+  it(`is given up after ${ADMIN_TIMEOUT_MS} ms of silence, also in the middle of an answer`, async () => {
+    const { url, sockets } = await startOther((_request, response) => {
+      response.writeHead(200)
+      response.write('{')
+    })
+    const startedAt = performance.now()
+    await expect(askAdmin(new URL(url), { method: 'GET', path: 'api/status' })).rejects.toThrow(
+      `no proxy answers at ${url}: silent for 5 s`,
+    )
+    expect(performance.now() - startedAt).toBeGreaterThan(ADMIN_TIMEOUT_MS - 100)
+    await waitFor('the socket to be closed', () => sockets.size === 0)
+  })
+
+  it('takes no more than it can show', async () => {
+    const { url } = await startOther((_request, response) => response.end('x'.repeat(5 * 1024 * 1024)))
+    await expect(askAdmin(new URL(url), { method: 'GET', path: 'api/status' })).rejects.toThrow('the answer is longer')
+  })
+
+  it('does not go through the proxy that the environment names', async () => {
+    let asked = 0
+    const httpProxy = await startOther((_request, response) => {
+      asked += 1
+      response.end('{}')
+    })
+    const { url } = await startProxy()
+    const before = { ...process.env }
+    Object.assign(process.env, { HTTP_PROXY: httpProxy.url, http_proxy: httpProxy.url, NODE_USE_ENV_PROXY: '1' })
+    try {
+      expect((await run('status', '--url', url)).code).toBe(0)
+    } finally {
+      process.env = before
+    }
+    expect(asked).toBe(0)
+  })
+})

@@ -1,0 +1,79 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type ConfigEvidence, findConfigFaults } from '../../../src/cli/check/config-findings.ts'
+import { MINIMAL, mustLoad } from '../../support/config-text.ts'
+
+const SOUND: ConfigEvidence = {
+  warnings: [],
+  hasAdminToken: true,
+  statePath: '/var/lib/pgha-proxy/state.json',
+  loadedState: { kind: 'absent' },
+}
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pgha-findings-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const find = (text = '', evidence: Partial<ConfigEvidence> = {}, passwordProblems = new Map<string, string>()) =>
+  findConfigFaults(mustLoad(`${MINIMAL}\n${text}`), { ...SOUND, ...evidence }, { passwordProblems })
+
+describe('findings about the configuration', () => {
+  it('are none when all is well, or the first start is still to come', async () => {
+    expect(await find()).toEqual([])
+  })
+
+  it('note that orders are off without a token, unless the admin server is off too', async () => {
+    expect(await find('', { hasAdminToken: false })).toEqual([
+      expect.objectContaining({ severity: 'note', code: 'no-admin-token' }),
+    ])
+    expect(await find('admin: off', { hasAdminToken: false })).toEqual([])
+  })
+
+  it('say once what is wrong with the password of several nodes', async () => {
+    const problem = 'monitor.password_file /x cannot be read: permission denied'
+    const problems = new Map([
+      ['node1', problem],
+      ['node2', problem],
+    ])
+    expect(await find('', {}, problems)).toEqual([
+      expect.objectContaining({ severity: 'problem', code: 'password', message: problem }),
+    ])
+  })
+
+  it('tell of a secret that everybody may read, with the command that ends it', async () => {
+    const file = join(folder, 'token')
+    writeFileSync(file, 'x')
+    chmodSync(file, 0o644)
+    const text = `admin: { token_file: ${file} }`
+    expect(await find(text)).toEqual([
+      expect.objectContaining({ code: 'secret-readable', statements: [`chmod o-rwx ${file}`] }),
+    ])
+    chmodSync(file, 0o640)
+    expect(await find(text)).toEqual([])
+  })
+
+  it('say that the decision was made without memory when the state file cannot be read', async () => {
+    const [finding] = await find('', { loadedState: { kind: 'unreadable', problem: 'EACCES' } })
+    expect(finding).toMatchObject({ severity: 'warning', code: 'state-unreadable' })
+    expect(finding?.message).toContain('/var/lib/pgha-proxy/state.json cannot be read (EACCES)')
+  })
+
+  it('repeat the warnings of the configuration', async () => {
+    const warning = {
+      path: 'policy.grace',
+      line: 4,
+      column: 1,
+      value: '1s',
+      problem: 'is short',
+      expected: 'about 2s',
+      suggestion: null,
+    }
+    expect(await find('', { warnings: [warning] })).toEqual([
+      expect.objectContaining({ code: 'configuration', message: 'policy.grace is short', remedy: 'better: about 2s' }),
+    ])
+  })
+})

@@ -1,0 +1,223 @@
+import { stripVTControlCharacters } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { createPaint } from '../../../src/cli/paint.ts'
+import { parseStatus, type ShownStatus } from '../../../src/cli/status/parse-status.ts'
+import { renderStatus } from '../../../src/cli/status/render-status.ts'
+import { NOW, type StatusOptions, statusAfter } from './statuses.ts'
+
+/** As the command sees it: through JSON. */
+function shown(options: StatusOptions): ShownStatus {
+  const parsed = parseStatus(JSON.parse(JSON.stringify(statusAfter(options))))
+  if (parsed === null) throw new Error('the status cannot be read')
+  return parsed
+}
+
+function screen(options: StatusOptions, layout: { explain?: boolean; columns?: number; color?: boolean } = {}): string {
+  const { explain = false, columns = null, color = false } = layout
+  return renderStatus(shown(options), { paint: createPaint(color), columns, explain, now: NOW })
+}
+
+const HEALTHY: StatusOptions = { epoch: '3 node1', turns: [['P3+', 'S3<node1', 'S3<node1']] }
+const KILLED: StatusOptions = {
+  epoch: '1 node1',
+  held: 7,
+  turns: [
+    ['P1+', 'S1<node1'],
+    ['R', 'S?'],
+    ['R', 'S?'],
+    ['R', 'S?'],
+  ],
+}
+const RETURNED: StatusOptions = { epoch: '2 node2', turns: [['P1+', 'P2+', 'S2<node2']] }
+
+describe('the screen of a status', () => {
+  it('has the state with its reason, then the nodes', () => {
+    expect(screen(HEALTHY)).toBe(
+      [
+        'serving  node1 is primary on timeline 3',
+        '         for 120 ms, 4 sessions, 0 held, pgha-proxy 1.2.3, up 1 min',
+        '',
+        'NODE   ADDRESS         ROLE     TIMELINE  RECOVERY   LAG  SESSIONS        SEEN',
+        'node1  127.0.0.1:5432  primary         3  no           -         4  119 ms ago',
+        'node2  127.0.0.2:5432  standby         3  yes       96 B         0  119 ms ago',
+        'node3  127.0.0.3:5432  standby         3  yes       96 B         0  119 ms ago',
+      ].join('\n'),
+    )
+  })
+
+  it('names each node’s problem in its row, and what is wrong with the whole below', () => {
+    expect(screen(RETURNED)).toBe(
+      [
+        'serving  node2 is primary on timeline 2',
+        '         for 120 ms, 4 sessions, 0 held, pgha-proxy 1.2.3, up 1 min',
+        '',
+        'NODE   ADDRESS         ROLE           TIMELINE  RECOVERY   LAG  SESSIONS        SEEN  PROBLEM',
+        'node1  127.0.0.1:5432  stale-primary         1  no           -         0  119 ms ago  claims to be primary on timeline 1, below the accepted 2',
+        'node2  127.0.0.2:5432  primary               2  no           -         4  119 ms ago  -',
+        'node3  127.0.0.3:5432  standby               2  yes       96 B         0  119 ms ago  -',
+      ].join('\n'),
+    )
+    const alone: StatusOptions = { epoch: '1 node1', turns: [['P1+', 'T']] }
+    expect(screen({ ...alone, turns: Array.from({ length: 40 }, () => ['P1+', 'R']) })).toContain(
+      'warning  no standby follows node1',
+    )
+  })
+
+  it('counts the sessions that wait', () => {
+    expect(screen(KILLED)).toContain('7 held')
+  })
+
+  it('is the same below its colours', () => {
+    const colourful = screen(RETURNED, { color: true, explain: true })
+    expect(colourful).toContain('\x1b[31mstale-primary\x1b[39m')
+    expect(stripVTControlCharacters(colourful)).toBe(screen(RETURNED, { explain: true }))
+  })
+
+  it('fits a terminal of 80 columns, but for the table of a node with a long address', () => {
+    const lines = screen(RETURNED, { columns: 80, explain: true }).split('\n')
+    const tooLong = lines.filter((line) => line.length > 80 && !line.startsWith('node') && !line.startsWith('NODE'))
+    expect(tooLong).toEqual([])
+  })
+
+  it('says that the proxy is draining', () => {
+    const text = screen({ ...HEALTHY, draining: true }, { explain: true })
+    expect(text).toContain('0 held, draining, pgha-proxy')
+    expect(text).toContain('it takes no new sessions, whatever the decision')
+  })
+})
+
+describe('--explain', () => {
+  it('says what each node last said, and the error of one that says nothing', () => {
+    const text = screen(KILLED, { explain: true })
+    expect(text).toContain(
+      [
+        'EVIDENCE',
+        '  node1  unreachable at 127.0.0.1:5432, 0 sessions',
+        '    419 ms ago it said: not in recovery, timeline 1, written up to 0/5000060',
+        '    problem: refuses connections: R',
+        '  node2  standby at 127.0.0.2:5432, 0 sessions',
+        '    119 ms ago it said: in recovery, received up to 0/5000060',
+      ].join('\n'),
+    )
+  })
+
+  it('says so of a node that has never answered', () => {
+    const text = screen({ turns: [['P1', 'R']] }, { explain: true })
+    expect(text).toContain(
+      '  node2  unreachable at 127.0.0.2:5432, 0 sessions\n    it has not answered since the proxy started',
+    )
+  })
+
+  it('shows the identifier of a node of another cluster beside the right one', () => {
+    const text = screen({ epoch: '1 node1', turns: [['P1+', 'X']] }, { explain: true })
+    expect(text).toContain("system identifier 7999999999999999999, the cluster's is 7000000000000000001")
+  })
+
+  it.each([
+    {
+      what: 'serving: what ends it',
+      of: HEALTHY,
+      says: [
+        'New sessions wait as soon as node1 cannot be reached',
+        '`pgha-proxy fence node1`',
+        'on a timeline above 3',
+      ],
+    },
+    {
+      what: 'primary killed: who may take over',
+      of: KILLED,
+      says: ['New sessions go on when node1 comes back as primary on timeline 1', 'on a timeline above 1: at once'],
+    },
+    {
+      what: 'primary silent',
+      of: { epoch: '1 node1', turns: [['P1+', 'S1<node1'], ...Array.from({ length: 9 }, () => ['T', 'S1<node1'])] },
+      says: ['New sessions go on when node1 answers as primary again on timeline 1', 'else after policy.grace'],
+    },
+    {
+      what: 'only a stale primary is left: the order that would take it',
+      of: {
+        epoch: '2 node2',
+        turns: [
+          ['P1+', 'R'],
+          ['P1+', 'R'],
+        ],
+      },
+      says: ['node1 claims to be primary. If you know that it is right: `pgha-proxy accept node1`'],
+    },
+    {
+      what: 'two on one timeline, nobody served',
+      of: { turns: [['P1+', 'P1-']] },
+      says: ['nothing that the nodes say tells which of them is right', '`pgha-proxy accept NODE`'],
+    },
+    {
+      what: 'two on one timeline, the incumbent served',
+      of: {
+        epoch: '1 node1',
+        turns: [
+          ['P1+', 'S1<node1'],
+          ['P1+', 'P1-'],
+        ],
+      },
+      says: ['Sessions stay on node1, and nobody is moved to the other', '`pgha-proxy accept node2`'],
+    },
+    {
+      what: 'cold start with too few nodes',
+      of: { turns: [['S?', 'R', 'R']] },
+      says: ['one node, and only one, proves to be primary and at least half of the members can be asked'],
+    },
+    {
+      what: 'fenced by an operator: how it ends',
+      of: { epoch: '1 node1', fenced: ['node1'], turns: [['P1+', 'S1<node1']] },
+      says: ['node1: fenced by an operator until `pgha-proxy unfence node1`'],
+    },
+  ] as { what: string; of: StatusOptions; says: string[] }[])('tells what would change it: $what', ({ of, says }) => {
+    const [, outlook = ''] = screen(of, { explain: true }).split('WHAT WOULD CHANGE THIS\n')
+    for (const sentence of says) expect(outlook).toContain(sentence)
+  })
+
+  it('does not offer to accept a node that cannot be reached, whatever it said last', () => {
+    const [, outlook = ''] = screen(KILLED, { explain: true }).split('WHAT WOULD CHANGE THIS\n')
+    expect(outlook).not.toContain('pgha-proxy accept')
+  })
+})
+
+describe('the answer of a proxy', () => {
+  it('is taken from another version too, with what is missing left open', () => {
+    const older = {
+      state: 'serving',
+      reason: 'r',
+      since: NOW.toISOString(),
+      nodes: [{ name: 'a', address: 'b', role: 'queen' }],
+      sessions: { active: 0, held: 0 },
+    }
+    const parsed = parseStatus(older)
+    expect(parsed).toMatchObject({
+      primary: null,
+      warnings: [],
+      nodes: [{ role: 'unknown', problem: null, lastSeenMs: null }],
+    })
+    if (parsed === null) throw new Error('unreachable')
+    expect(renderStatus(parsed, { paint: createPaint(false), columns: null, explain: true, now: NOW })).toContain(
+      'a     b        unknown',
+    )
+  })
+
+  it.each([undefined, null, 'x', [], {}, { state: 'fine', reason: 'x', since: '', nodes: [], sessions: {} }])(
+    'is none when it is %j',
+    (body) => expect(parseStatus(body)).toBeNull(),
+  )
+
+  it('cannot play tricks on the terminal', () => {
+    const evil = shown(HEALTHY)
+    const text = renderStatus(
+      {
+        ...evil,
+        reason: 'a\x1b]0;owned\x07b',
+        warnings: ['c\x1b[2Jd'],
+        nodes: evil.nodes.map((node) => ({ ...node, name: 'e\rf', problem: 'g\x9bh' })),
+      },
+      { paint: createPaint(false), columns: null, explain: true, now: NOW },
+    )
+    expect(text).not.toMatch(/[^\P{Cc}\n]/u)
+  })
+})
