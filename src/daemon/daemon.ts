@@ -233,8 +233,9 @@ export class Daemon {
       createProber: (node) => this.#createProber(node),
       events: {
         onDecision: (decision, state) => {
-          const endedCount = this.#admission.takeDecision(decision)
-          this.#decisionLog.takeDecision(decision, endedCount, state.settled)
+          this.#admission.takeDecision(decision, (endedCount) =>
+            this.#decisionLog.takeDecision(decision, endedCount, state.settled),
+          )
         },
         onObservation: (node, observation) => this.#decisionLog.takeObservation(node, observation),
         onMembers: (added, removed) => {

@@ -117,11 +117,15 @@ export class Admission {
     this.#doubtedAt.set(node, this.#clock.now())
   }
 
-  /** Fences by the decision, then admits by it. Returns how many sessions were ended. */
-  takeDecision(decision: Decision): number {
+  /**
+   * Fences by the decision, then admits by it. `onFenced` is called in between with the number of sessions that were
+   * ended, which is returned as well.
+   */
+  takeDecision(decision: Decision, onFenced?: (endedCount: number) => void): number {
     const before = this.#decision
     this.#decision = decision
     const endedCount = this.#fence(decision)
+    onFenced?.(endedCount)
     if (decision.primary !== null && decision.primary !== before?.primary) {
       this.#primaryAcceptedAt = { node: decision.primary, at: this.#clock.now() }
     }

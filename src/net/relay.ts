@@ -31,7 +31,7 @@ export class Relay {
   readonly #tracker: BoundaryTracker | null
   /** The client's last bytes were a Terminate, or it sent FIN. */
   #clientSaidGoodbye = false
-  /** The backend's last message was an error, or a notice of class 57P: it says why it leaves. */
+  /** The backend's last message was an error: it says why it leaves. Drivers take no notice of a notice. */
   #backendSaidGoodbye = false
 
   constructor(options: RelayOptions) {
@@ -98,7 +98,7 @@ export class Relay {
   }
 
   readonly #onSqlState: SqlStateListener = (sqlState, type) => {
-    if (type === 'error' || sqlState.startsWith('57P')) this.#backendSaidGoodbye = true
+    if (type === 'error') this.#backendSaidGoodbye = true
     this.#options.onSqlState(sqlState)
   }
 }

@@ -336,7 +336,7 @@ export class Session implements Applicant {
         },
         onVanished: () => {
           this.#environment.onHint(node, 'suspicious')
-          this.#end({ kind: 'backend-lost', node })
+          this.#end({ kind: 'login-interrupted', node, why: 'closed the connection during the login' })
         },
         onDrain: () => {
           if (this.#phase === 'authenticating') this.#frontendSocket.resume()

@@ -39,7 +39,7 @@ export type CloseReason =
   | { readonly kind: 'shutting-down' }
   /** A login on a primary listener turned out to be on a server in recovery, too late to go elsewhere unseen. */
   | { readonly kind: 'landed-on-standby'; readonly node: string }
-  /** The node was fenced in the middle of a login. */
+  /** The node was fenced, or died, in the middle of a login. */
   | { readonly kind: 'login-interrupted'; readonly node: string; readonly why: string }
   /** The node is not routable any more for this session. */
   | { readonly kind: 'node-not-routable'; readonly node: string; readonly now: string | null; readonly why: string }

@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ADMIN_TIMEOUT_MS, askAdmin } from '../../src/cli/admin-client.ts'
 import { status } from '../../src/cli/commands/status.ts'
@@ -13,9 +15,11 @@ import type { OrderResult } from '../../src/probe/health-loop.ts'
 import { waitFor } from '../support/condition.ts'
 import { MINIMAL } from '../support/config-text.ts'
 import { freePort } from '../support/free-port.ts'
+import { runProxyCommand } from '../support/proxy-process.ts'
 import { fakeTerminal } from './fake-terminal.ts'
 import { statusAfter } from './status/statuses.ts'
 
+const BIN = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
 const TOKEN = 'a-token-for-tests'
 const SERVING = statusAfter({ epoch: '1 node1', turns: [['P1+', 'S1<node1']] })
 const WAITING = statusAfter({ epoch: '1 node1', turns: [['R', 'S?']] })
@@ -335,13 +339,48 @@ describe('a question to the admin address', () => {
       response.end('{}')
     })
     const { url } = await startProxy()
-    const before = { ...process.env }
-    Object.assign(process.env, { HTTP_PROXY: httpProxy.url, http_proxy: httpProxy.url, NODE_USE_ENV_PROXY: '1' })
-    try {
-      expect((await run('status', '--url', url)).code).toBe(0)
-    } finally {
-      process.env = before
-    }
+    // Node reads these when it starts.
+    const env = { NODE_USE_ENV_PROXY: '1', HTTP_PROXY: httpProxy.url, NO_PROXY: '', no_proxy: '' }
+    expect(await runProxyCommand(['status', '--url', url], { env })).toMatchObject({ code: 0, stderr: '' })
     expect(asked).toBe(0)
+  })
+})
+
+describe('a watch in a process of its own', () => {
+  /** Started, and seen to have printed one status. */
+  async function startWatch(url: string) {
+    const child = spawn(process.execPath, [BIN, 'status', '--watch', '--url', url], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    closers.push(async () => {
+      child.kill('SIGKILL')
+    })
+    const exited = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })))
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    await waitFor('the first status', () => stdout.includes('serving'))
+    return { child, exited, stderr: () => stderr }
+  }
+
+  it('ends at Ctrl-C with the code of the last look', async () => {
+    const { url } = await startProxy()
+    const { child, exited, stderr } = await startWatch(url)
+    child.kill('SIGINT')
+    expect(await exited).toEqual({ code: 0, signal: null })
+    expect(stderr()).toBe('')
+  })
+
+  it('ends without a word when its reader has gone', async () => {
+    const { url } = await startProxy()
+    const { child, exited, stderr } = await startWatch(url)
+    child.stdout.destroy()
+    expect(await exited).toEqual({ code: 0, signal: null })
+    expect(stderr()).toBe('')
   })
 })

@@ -57,10 +57,10 @@ export function codeOf(error: unknown): string {
   return typeof code === 'string' && code !== '' ? code : NO_CODE
 }
 
-/** `57P01 x8, 08006 x4`, the most frequent first; `none` is spelled out. Empty for no codes. */
+/** `57P01 x8, 08006 x4, no SQLSTATE x1`, the most frequent first. Empty for no codes. */
 export function describeCodes(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .sort(([a, countA], [b, countB]) => countB - countA || a.localeCompare(b))
-    .map(([code, count]) => `${code === NO_CODE ? 'closed without a word' : code} x${count}`)
+    .map(([code, count]) => `${code === NO_CODE ? 'no SQLSTATE' : code} x${count}`)
     .join(', ')
 }

@@ -25,7 +25,7 @@ class Interrupted extends Error {
   override readonly name = 'Interrupted'
   readonly exitCode: number
 
-  constructor(signal: (typeof SIGNALS)[number]) {
+  constructor(signal: NodeJS.Signals) {
     super(`${signal}: cleared up`)
     this.exitCode = 128 + constants.signals[signal]
   }
@@ -41,10 +41,10 @@ async function main(args: readonly string[]): Promise<number> {
     return 0
   }
   const interruption = new AbortController()
-  const hear = (signal: NodeJS.Signals) => interruption.abort(new Interrupted(signal as (typeof SIGNALS)[number]))
+  const hear = (signal: NodeJS.Signals) => interruption.abort(new Interrupted(signal))
   for (const signal of SIGNALS) process.on(signal, hear)
   // Whoever read our output has left (`npm run demo | head`).
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => hear('SIGHUP'))
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => hear('SIGPIPE'))
   try {
     const result = await runDemo({
       stream: options.json ? process.stderr : process.stdout,

@@ -27,6 +27,6 @@ describe('renderResult', () => {
 
   it('spells out errors that came without a code', () => {
     const errorsBySqlstate = { none: 1, '57P01': 1 }
-    expect(renderResult({ ...GOOD_TALLY, errorsBySqlstate }).join('\n')).toContain('57P01 x1, closed without a word x1')
+    expect(renderResult({ ...GOOD_TALLY, errorsBySqlstate }).join('\n')).toContain('57P01 x1, no SQLSTATE x1')
   })
 })

@@ -1,5 +1,5 @@
-import { afterEach, describe, expect, it } from 'vitest'
-import { firstPacket, int32, message, PROTOCOL_3_0, parameters } from '../protocol/wire-bytes.ts'
+import { describe, expect, it } from 'vitest'
+import { message } from '../protocol/wire-bytes.ts'
 import { waitFor } from '../support/condition.ts'
 import {
   AUTHENTICATION_OK,
@@ -11,20 +11,11 @@ import {
   READY,
   STARTING_UP,
 } from './fake-server.ts'
-import { HOLD_TIMEOUT_MS, type RigOptions, SessionRig } from './session-rig.ts'
+import { HOLD_TIMEOUT_MS, type SessionRig, STARTUP, useRigs } from './session-rig.ts'
 
-const STARTUP = firstPacket(PROTOCOL_3_0, parameters(['user', 'app'], ['database', 'shop']))
 const PASSWORD = message('p', 'secret\0')
 
-const rigs: SessionRig[] = []
-async function start(options: RigOptions = {}): Promise<SessionRig> {
-  const rig = await SessionRig.start(options)
-  rigs.push(rig)
-  return rig
-}
-afterEach(async () => {
-  for (const rig of rigs.splice(0)) await rig.finish()
-})
+const start = useRigs()
 
 describe('a login', () => {
   it('reaches the primary byte for byte, and so does the answer', async () => {

@@ -3,7 +3,7 @@
  */
 import { connect, type Socket } from 'node:net'
 import { pino } from 'pino'
-import { expect } from 'vitest'
+import { afterEach, expect } from 'vitest'
 import { Admission, type AdmissionSettings } from '../../src/net/admission.ts'
 import { Listener } from '../../src/net/listener.ts'
 import { Session } from '../../src/net/session.ts'
@@ -14,11 +14,11 @@ import { parseErrorFields } from '../../src/protocol/error-response.ts'
 import type { CloseReasonKind } from '../../src/session/close-reason.ts'
 import type { NodeAddress } from '../../src/topology/observation.ts'
 import type { RouteRequest } from '../../src/topology/route-session.ts'
-import { frameNaively } from '../protocol/wire-bytes.ts'
+import { firstPacket, frameNaively, message, PROTOCOL_3_0, parameters } from '../protocol/wire-bytes.ts'
 import { waitFor } from '../support/condition.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { type DecisionSketch, decide } from './decision-builder.ts'
-import { type FakeServer, startFakeServer } from './fake-server.ts'
+import { type FakeConnection, type FakeServer, LOGIN, startFakeServer } from './fake-server.ts'
 
 /** A client that sends what it is told and remembers what it got. */
 export class RawClient {
@@ -103,8 +103,21 @@ export interface RigOptions {
 export const STARTUP_TIMEOUT_MS = 10_000
 export const HOLD_TIMEOUT_MS = 30_000
 
-export interface EndedSession {
-  readonly reason: CloseReasonKind
+export const STARTUP = firstPacket(PROTOCOL_3_0, parameters(['user', 'app'], ['database', 'shop']))
+export const QUERY = message('Q', 'select 1\0')
+export const TERMINATE = message('X')
+
+/** Starts rigs for the tests of a file; each is finished, and checked for what it left behind, after its test. */
+export function useRigs(): (options?: RigOptions) => Promise<SessionRig> {
+  const rigs: SessionRig[] = []
+  afterEach(async () => {
+    for (const rig of rigs.splice(0)) await rig.finish()
+  })
+  return async (options) => {
+    const rig = await SessionRig.start(options)
+    rigs.push(rig)
+    return rig
+  }
 }
 
 export class SessionRig {
@@ -209,6 +222,18 @@ export class SessionRig {
       },
       { intervalMs: 2 },
     ).then((session) => session as Session)
+  }
+
+  /** A session that is logged in on the node, from both ends. */
+  async logIn(node: string): Promise<{ readonly client: RawClient; readonly server: FakeConnection }> {
+    const [number, sessionNumber] = [this.server(node).connections.length + 1, this.sessions.length + 1]
+    const client = this.connect(STARTUP)
+    const server = await this.server(node).connection(number)
+    await server.got(STARTUP)
+    server.send(LOGIN)
+    await client.got(LOGIN)
+    await this.inPhase('relaying', sessionNumber)
+    return { client, server }
   }
 
   /** The reasons of the sessions that have ended, and how many for each. */
