@@ -64,7 +64,7 @@ describe('the commands for operators', () => {
       password: '',
     })
     const ended = new Promise<pg.DatabaseError>((resolve) =>
-      client.once('error', (error) => resolve(error as pg.DatabaseError)),
+      client.on('error', (error) => resolve(error as pg.DatabaseError)),
     )
     await client.connect()
     try {

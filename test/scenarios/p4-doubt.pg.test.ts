@@ -160,6 +160,6 @@ async function ask(client: RawClient | undefined, sql: string): Promise<string |
   const answers = (type: string) => client.messages.filter((each) => each.type === type)
   const before = { rows: answers('D').length, ready: answers('Z').length }
   client.query(sql)
-  await waitFor('the answer', () => answers('Z').length > before.ready, { intervalMs: 2 })
+  await client.waitForNth('Z', before.ready + 1)
   return answers('D')[before.rows]?.payload.toString('latin1').slice(6) ?? null
 }

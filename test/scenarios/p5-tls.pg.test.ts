@@ -119,12 +119,7 @@ describe.skipIf(leftOut('direct TLS', hasOpenssl() === true ? direct : hasOpenss
     })
 
     it('reaches the server with the ALPN it asks for', async () => {
-      const socket = connect({
-        ...scene.target,
-        servername: 'localhost',
-        ca: readFileSync(certificate('ca.crt')),
-        ALPNProtocols: ['postgresql'],
-      })
+      const socket = connectDirectly()
       const received = await login(socket)
       expect([socket.authorized, socket.alpnProtocol]).toEqual([true, 'postgresql'])
       const { messages } = frameNaively(received)
@@ -133,8 +128,34 @@ describe.skipIf(leftOut('direct TLS', hasOpenssl() === true ? direct : hasOpenss
       await waitFor('the end', () => socket.destroyed || socket.readableEnded)
       socket.destroy()
     })
+
+    it('is ended without a word when its node is fenced: plain words would break the stream', async () => {
+      const socket = connectDirectly()
+      await login(socket)
+      let heard = 0
+      const broken: Error[] = []
+      socket.on('data', (piece: Buffer) => {
+        heard += piece.length
+      })
+      socket.on('error', (error) => broken.push(error))
+      await scene.proxy.post('/api/fence', { node: 'node1' })
+      await waitFor('the end', () => socket.destroyed || socket.readableEnded)
+      expect([heard, broken]).toEqual([0, []])
+      socket.destroy()
+      await scene.proxy.post('/api/unfence', { node: 'node1' })
+    })
   },
 )
+
+/** Opens with a ClientHello, without a word before it. */
+function connectDirectly(): TLSSocket {
+  return connect({
+    ...scene.target,
+    servername: 'localhost',
+    ca: readFileSync(certificate('ca.crt')),
+    ALPNProtocols: ['postgresql'],
+  })
+}
 
 /** Sends a StartupMessage once TLS is there; gives what comes up to ReadyForQuery. */
 async function login(socket: TLSSocket): Promise<Buffer> {

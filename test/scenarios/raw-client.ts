@@ -81,10 +81,18 @@ export class RawClient {
 
   /** Rejects when the connection ends without it, with what was said instead. */
   async waitForMessage(type: string, timeoutMs = 10_000): Promise<void> {
-    const look = () => this.messages.some((each) => each.type === type) || (this.#hasEnded ? 'ended' : null)
-    const outcome = await waitFor(`a message ${type}`, look, { timeoutMs, intervalMs: 5 }).catch((error: unknown) => {
-      throw new Error(`${(error as Error).message}; ${this.#heard()}`, { cause: error })
-    })
+    await this.waitForNth(type, 1, timeoutMs)
+  }
+
+  /** As `waitForMessage`, for the message of that type that is the `count`th since the connection began. */
+  async waitForNth(type: string, count: number, timeoutMs = 10_000): Promise<void> {
+    const isThere = () => this.messages.filter((each) => each.type === type).length >= count
+    const look = () => isThere() || (this.#hasEnded ? 'ended' : null)
+    const outcome = await waitFor(`message ${type}, ${count} times`, look, { timeoutMs, intervalMs: 5 }).catch(
+      (error: unknown) => {
+        throw new Error(`${(error as Error).message}; ${this.#heard()}`, { cause: error })
+      },
+    )
     if (outcome === 'ended') throw new Error(`the connection ended without a message ${type}; ${this.#heard()}`)
   }
 

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest'
+import { DecisionLog } from '../../src/daemon/decision-log.ts'
+import type { FailureClass, Observation } from '../../src/topology/observation.ts'
+import type { Decision } from '../../src/topology/topology-state.ts'
+import { decide } from '../net/decision-builder.ts'
+import { createMemoryLog } from '../support/memory-log.ts'
+import { answerOf, member } from '../topology/scenario.ts'
+
+const SERVING = decide({ primary: 'node1', at: 0 })
+const NODE1 = member('node1')
+
+function setUp() {
+  const log = createMemoryLog()
+  return { ...log, decisionLog: new DecisionLog(log.logger) }
+}
+
+const failed = (failure: FailureClass): Observation => ({
+  kind: 'failed',
+  sentAt: 0,
+  receivedAt: 1,
+  failure,
+  detail: `it was ${failure}`,
+})
+const answered: Observation = { kind: 'answered', sentAt: 0, receivedAt: 1, answer: answerOf('P1', NODE1, [NODE1]) }
+
+describe('DecisionLog', () => {
+  it('writes one line for each change of the decision, with its sentence, and none for repetitions', () => {
+    const { decisionLog, news, lines } = setUp()
+    for (let count = 0; count < 3; count += 1) decisionLog.takeDecision(SERVING, 0, true)
+    expect(news()).toEqual(['info decision'])
+    expect(lines[0]).toMatchObject({ state: 'serving', primary: 'node1', reason: 'node1 is primary', sessionsEnded: 0 })
+
+    decisionLog.takeDecision(decide({ primary: null, at: 0, reason: 'node1 does not answer' }), 0, true)
+    decisionLog.takeDecision(decide({ primary: null, at: 0, reason: 'node1 does not answer' }), 0, true)
+    decisionLog.takeDecision(decide({ primary: 'node2', at: 0 }), 4, true)
+    expect(news()).toEqual(['warn decision', 'info decision'])
+    expect(lines.at(-1)).toMatchObject({ primary: 'node2', sessionsEnded: 4 })
+  })
+
+  it.each<[Decision['kind'], string]>([
+    ['serving', 'info'],
+    ['uncertain', 'warn'],
+    ['no-primary', 'warn'],
+    ['split-brain', 'error'],
+  ])('writes %s at level %s, and at info before everybody was asked', (kind, level) => {
+    const { decisionLog, news } = setUp()
+    decisionLog.takeDecision({ ...SERVING, kind, reason: 'a' }, 0, false)
+    decisionLog.takeDecision({ ...SERVING, kind, reason: 'b' }, 0, true)
+
+    expect(news()).toEqual(['info decision', `${level} decision`])
+  })
+
+  it('says that sessions were ended also when the sentence stays the same', () => {
+    const { decisionLog, news, lines } = setUp()
+    decisionLog.takeDecision(SERVING, 0, true)
+    decisionLog.takeDecision(SERVING, 2, true)
+
+    expect(news()).toEqual(['info decision', 'warn sessions ended'])
+    expect(lines.at(-1)).toMatchObject({ sessionsEnded: 2 })
+  })
+
+  it('writes each warning when it comes and when it goes, once', () => {
+    const { decisionLog, news, lines } = setUp()
+    const warnings = (...texts: string[]): Decision => ({ ...SERVING, warnings: texts })
+    for (const decision of [warnings('a'), warnings('a'), warnings('a', 'b'), warnings('b'), warnings('b')]) {
+      decisionLog.takeDecision(decision, 0, true)
+    }
+
+    expect(news()).toEqual(['info decision', 'warn warning', 'warn warning', 'info warning over'])
+    expect(lines.slice(1).map(({ warning }) => warning)).toEqual(['a', 'b', 'a'])
+  })
+
+  it('writes the first failed probe of each kind, and how many there were when the node answers again', () => {
+    const { decisionLog, news, lines } = setUp()
+    decisionLog.takeObservation('node1', answered)
+    expect(news()).toEqual([])
+    for (let count = 0; count < 100; count += 1) decisionLog.takeObservation('node1', failed('timeout'))
+    expect(news()).toEqual(['info probe failed'])
+    decisionLog.takeObservation('node1', failed('refused'))
+    decisionLog.takeObservation('node1', failed('refused'))
+    decisionLog.takeObservation('node2', answered)
+    decisionLog.takeObservation('node1', answered)
+
+    expect(news()).toEqual(['info probe failed', 'info node answers again'])
+    expect(lines.at(-1)).toMatchObject({ node: 'node1', failure: 'refused', probesFailed: 2 })
+  })
+})
