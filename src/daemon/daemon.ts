@@ -242,12 +242,8 @@ export class Daemon {
           const names = (nodes: readonly NodeIdentity[]): string[] => nodes.map((node) => node.name)
           this.#logger.info({ added: names(added), removed: names(removed) }, 'nodes changed')
         },
-        onEpochSaved: (epoch) => this.#logger.info({ epoch }, 'primary accepted'),
-        onSaveFailed: (epoch, error) =>
-          this.#logger.error(
-            { epoch, problem: error.message, file: this.#stateFile.path },
-            'the epoch cannot be written: nobody is admitted until it can',
-          ),
+        onEpochSaved: (epoch) => this.#decisionLog.takeEpoch(epoch),
+        onSaveFailed: (epoch, error) => this.#decisionLog.takeSaveFailure(epoch, error.message, this.#stateFile.path),
       },
     })
   }

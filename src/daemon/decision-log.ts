@@ -3,7 +3,7 @@
  */
 import type { Logger } from 'pino'
 import type { Observation } from '../topology/observation.ts'
-import type { Decision } from '../topology/topology-state.ts'
+import type { Decision, Epoch } from '../topology/topology-state.ts'
 
 export class DecisionLog {
   readonly #logger: Logger
@@ -11,6 +11,8 @@ export class DecisionLog {
   #warnings = new Set<string>()
   /** The class of the running failure of each node, and how often it was seen. */
   readonly #failures = new Map<string, { readonly failure: string; count: number }>()
+  /** What was last told of an epoch that cannot be written; `null` when the last one could. */
+  #unsaved: string | null = null
 
   constructor(logger: Logger) {
     this.#logger = logger
@@ -46,6 +48,19 @@ export class DecisionLog {
     }
     this.#failures.set(node, { failure: observation.failure, count: 1 })
     this.#logger.info({ node, failure: observation.failure, detail: observation.detail }, 'probe failed')
+  }
+
+  takeEpoch(epoch: Epoch): void {
+    this.#unsaved = null
+    this.#logger.info({ epoch }, 'primary accepted')
+  }
+
+  /** Tried again with every observation: told aloud once for each node, timeline and problem. */
+  takeSaveFailure(epoch: Epoch, problem: string, file: string): void {
+    const told = `${epoch.node} ${epoch.timelineId} ${problem}`
+    const level = told === this.#unsaved ? 'debug' : 'error'
+    this.#unsaved = told
+    this.#logger[level]({ epoch, problem, file }, 'the epoch cannot be written: nobody is admitted until it can')
   }
 }
 

@@ -145,7 +145,8 @@ function isOwnHost(header: string | undefined, listenHost: string): boolean {
 function isAuthorized(header: string | undefined, token: string): boolean {
   const given = /^Bearer (.+)$/i.exec(header ?? '')?.[1] ?? ''
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(given), digest(token))
+  // No token is nobody's token, also when the configured one is empty.
+  return given !== '' && timingSafeEqual(digest(given), digest(token))
 }
 
 /** The `node` of a JSON body; `null` when it is too large, no JSON, or has none. */

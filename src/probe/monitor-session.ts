@@ -74,6 +74,8 @@ export function createMonitorSession(options: MonitorSessionOptions): MonitorSes
   let secret: string | null = null
   /** A server that is stopped at once says why in a notice, then hangs up. */
   let lastNotice: string | null = null
+  /** What ended the connection before the session was open: a client that was ended between two questions forgets it. */
+  let brokenBy: unknown = null
 
   const password = async (): Promise<string> => {
     const given = typeof access.password === 'function' ? await access.password() : access.password
@@ -128,7 +130,9 @@ export function createMonitorSession(options: MonitorSessionOptions): MonitorSes
     client = connecting
     // Before `open` is done its own promises tell; after a failed attempt there may be another.
     connecting.on('error', (error) => {
-      if (client === connecting && state === 'open') lose(error)
+      if (client !== connecting) return
+      if (state === 'open') lose(error)
+      else brokenBy ??= error
     })
     connecting.on('end', () => {
       if (client === connecting && state === 'open')
@@ -166,7 +170,7 @@ export function createMonitorSession(options: MonitorSessionOptions): MonitorSes
     try {
       result = await client.query({ text, rowMode: 'array' })
     } catch (error) {
-      throw withNotice(error)
+      throw withNotice(brokenBy ?? error)
     }
     // Several statements give several results; the answer is always the last one's.
     const last = Array.isArray(result) ? result.at(-1) : result

@@ -105,8 +105,8 @@ export function createPgProber(options: PgProberOptions): PgProber {
     return asked.ask()
   }
 
-  /** Asks over a new connection. `old` is the session that it is to replace. */
-  const askFresh = async (attempt: Attempt, old: MonitorSession | null): Promise<Observation> => {
+  /** Asks over a new connection. `old` is the session that it is to replace; `mayRetry` allows for one more. */
+  const askFresh = async (attempt: Attempt, old: MonitorSession | null, mayRetry = true): Promise<Observation> => {
     const fresh = newSession()
     attempt.current = fresh
     // Connecting takes part of the time too; taken before it, this can only make the answer look older than it is.
@@ -127,6 +127,8 @@ export function createPgProber(options: PgProberOptions): PgProber {
         renewAt = clock.now() + sessionRenewMs
         return askOld(attempt, old, failure)
       }
+      // It had logged in. Somebody may end our sessions one by one, or the whole server: the next connection tells.
+      if (failure.failure === 'reset' && fresh.stage() === 'query' && mayRetry) return askFresh(attempt, old, false)
       session = null
       leave(old)
       return failed(attempt, failure)

@@ -49,7 +49,7 @@ describe('the commands for operators', () => {
     const shown = await runProxyCommand(['status', '--explain', '--config', config.file])
     expect(shown).toMatchObject({ code: 0, stderr: '' })
     expect(shown.stdout).toMatch(/^serving {2}node1 is primary on timeline 1\n/)
-    expect(shown.stdout).toMatch(/^node2 +\S+ +standby +1 +yes +\S+ B +0 +\S+ \S+ ago/m)
+    expect(shown.stdout).toMatch(/^node2 +\S+ +standby +1 +yes +\S+ \S*B +0 +\S+ \S+ ago/m)
     expect(shown.stdout).toContain(`streams from 127.0.0.1:${cluster.node('node1').port}`)
     const asJson = await runProxyCommand(['status', '--url', config.adminUrl, '--json'])
     expect(JSON.parse(asJson.stdout)).toMatchObject({ state: 'serving', primary: 'node1', timelineId: 1 })

@@ -72,7 +72,7 @@ describe('check of a running cluster', () => {
     const config = await configFor(cluster)
     const { code, stdout } = await check(config)
     expect(stdout).toMatch(/^node1 +\S+ +primary +1 +no +- +\d/m)
-    expect(stdout).toMatch(/^node2 +\S+ +standby +1 +yes +\d.* B +\d/m)
+    expect(stdout).toMatch(/^node2 +\S+ +standby +1 +yes +\d\S* \S*B +\d/m)
     expect(stdout).toMatch(/^serving {2}node1 is primary on timeline 1\n {9}before that: accepting node1/m)
     expect(stdout.endsWith(CLEAN)).toBe(true)
     expect(code).toBe(0)

@@ -43,7 +43,7 @@ describe.skipIf(leftOut('check and init with repmgr and a witness', repmgrAvaila
     it('is found sound by check, with the members that only repmgr names', async () => {
       const { code, stdout, stderr } = await run('check', '--config', await configFile())
       expect(stdout).toMatch(/^node1 +\S+ +primary +1 +no +- /m)
-      expect(stdout).toMatch(/^node2 +\S+ +standby +1 +yes +\d.* B /m)
+      expect(stdout).toMatch(/^node2 +\S+ +standby +1 +yes +\d\S* \S*B /m)
       expect(stdout).toMatch(/^witness +\S+ +witness +1 +no +- /m)
       expect(stdout).toContain('node2 and witness are not in')
       expect(stdout.endsWith('\nnothing to complain about\n')).toBe(true)

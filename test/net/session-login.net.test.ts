@@ -164,7 +164,7 @@ describe('a login', () => {
     await client.got(LOGIN)
   })
 
-  it('that dies without a word after a challenge is told so', async () => {
+  it('that dies without a word after a challenge is told to come again', async () => {
     const rig = await start()
     rig.decide({ primary: 'node1' })
     const client = rig.connect(STARTUP)
@@ -175,11 +175,12 @@ describe('a login', () => {
     server.send(AUTHENTICATION_OK)
     server.end()
 
-    const { before, error } = await client.endedWith()
+    const { before, error, detail } = await client.endedWith()
     expect(before).toEqual(PASSWORD_REQUEST)
-    expect(error).toBe('FATAL 08006 server closed the connection unexpectedly')
+    expect(error).toMatch(/^FATAL 57P03 .*\(no connection to the server\)$/)
+    expect(detail).toBe('node1 closed the connection during the login')
     await rig.isEmpty()
-    expect(rig.ended).toEqual({ 'backend-lost': 1 })
+    expect(rig.ended).toEqual({ 'login-interrupted': 1 })
     expect(rig.hints).toContain('node1 suspicious')
   })
 

@@ -125,7 +125,6 @@ describe('the relay', () => {
     ['57P01', errorOf('57P01', 'terminating connection due to administrator command')],
     ['a session timeout', errorOf('57P05', 'terminating connection due to idle-session timeout')],
     ['a transaction timeout', errorOf('25P03', 'terminating connection due to idle-in-transaction timeout')],
-    ['57P02 as a notice', errorOf('57P02', 'terminating connection because of crash of another server process', 'N')],
   ])('adds nothing to the words of a server that said %s, however they were cut', async (_, words) => {
     for (const cut of [0, 3, 30, words.length - 1]) {
       const rig = await start()
@@ -143,6 +142,20 @@ describe('the relay', () => {
       await rig.isEmpty()
       expect(rig.ended).toEqual({ finished: 1 })
     }
+  })
+
+  it('says 08006 behind the notice of a dying server, which drivers do not show', async () => {
+    const rig = await start()
+    rig.decide({ primary: 'node1' })
+    const { client, server } = await rig.logIn('node1')
+    const notice = errorOf('57P02', 'terminating connection because of crash of another server process', 'N')
+    server.send(notice)
+    server.end()
+
+    const { before, error } = await client.endedWith()
+    expect(before).toEqual(Buffer.concat([LOGIN, notice]))
+    expect(error).toBe('FATAL 08006 server closed the connection unexpectedly')
+    expect(rig.hints).toContain('node1 suspicious')
   })
 
   it.each<[string, Buffer[]]>([

@@ -147,11 +147,11 @@ describe('a question', () => {
     expect((await ask(method, '/livez', { headers: TOKEN_HEADER })).status).toBe(404)
   })
 
-  it.each(['evil.example', 'evil.example:8432', '127.0.0.1.evil.example', 'localhost.evil.example', ''])(
+  it.each(['evil.example', 'evil.example:8432', '127.0.0.1.evil.example', 'localhost.evil.example'])(
     'with the host %j is refused',
     async (host) => {
       const { ask } = await start()
-      expect((await ask('GET', '/api/status', { headers: { host } })).status).toBeGreaterThanOrEqual(400)
+      expect((await ask('GET', '/api/status', { headers: { host } })).status).toBe(403)
     },
   )
 

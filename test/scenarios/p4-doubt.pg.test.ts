@@ -12,7 +12,9 @@ import { Writer } from './writers.ts'
 
 /** Silent after 3 x 300 ms. */
 const QUICK = { timeout: '300ms', failures: 3, interval: '100ms', decision_ttl: '2s' }
-const MONITORS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgha-proxy' AND state = 'idle'"
+/** Those that have answered a probe and wait for the next. */
+const MONITORS = `SELECT pid FROM pg_stat_activity
+  WHERE application_name = 'pgha-proxy' AND state = 'idle' AND query LIKE '%inRecovery%'`
 /** Materialized: the planner would have whole functions, and so the killing, come before the filter. */
 const KILL_MONITORS = `WITH monitors AS MATERIALIZED (${MONITORS})
   SELECT pid FROM monitors WHERE pg_terminate_backend(pid)`

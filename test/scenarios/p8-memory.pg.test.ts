@@ -82,6 +82,8 @@ describe('the epoch of an accepted primary', () => {
     expect(await scene.status()).toMatchObject({ primary: null, timelineId: 1 })
     expect((await scene.proxy.get('/readyz')).status).toBe(503)
     expect(loginCount(node2)).toBe(0)
+    // Tried again with every probe, and told aloud once.
+    expect(scene.proxy.log.filter(({ level }) => level === 'error')).toEqual([failure])
 
     rmSync(scene.config.stateDirectory)
     mkdirSync(scene.config.stateDirectory)

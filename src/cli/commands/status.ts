@@ -87,7 +87,7 @@ async function lookOrTell(url: URL, options: StatusOptions, terminal: Terminal):
 }
 
 function onScreen(text: string, url: URL): string {
-  const title = `pgha-proxy at ${formatAdminUrl(url)}, ${new Date().toLocaleTimeString()} (Ctrl-C ends)`
+  const title = `pgha-proxy at ${formatAdminUrl(url)}, ${new Date().toTimeString().slice(0, 8)} (Ctrl-C ends)`
   const lines = [title, '', ...text.split('\n')]
   return `${CURSOR_HOME}${lines.map((line) => `${line}${ERASE_LINE_END}\n`).join('')}${ERASE_BELOW}`
 }

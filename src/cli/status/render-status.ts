@@ -30,10 +30,13 @@ export function renderStatus(status: ShownStatus, options: RenderStatusOptions):
   const { paint, columns, explain, now } = options
   const lines = [renderState(status, options), `${indentOf(status.state)}${paint('faint', describeProxy(status, now))}`]
   const rows = status.nodes.map((node) => ({ ...node, serverVersion: null }))
-  lines.push('', ...renderNodeTable(rows, options))
-  const warnings = warningsBesideTable(status)
+  const table = renderNodeTable(rows, options)
+  lines.push('', ...table)
+  const warnings = warningsBeside(explain ? [] : table, status)
   if (warnings.length > 0) {
-    lines.push('', ...warnings.map((warning) => `${paint('doubtful', 'warning')}  ${printable(warning)}`))
+    const indent = indentOf('warning')
+    const texts = warnings.map((warning) => wrap(printable(warning), columns, indent).join('\n'))
+    lines.push('', ...texts.map((text) => `${paint('doubtful', 'warning')}  ${text}`))
   }
   if (explain) {
     lines.push('', paint('faint', 'EVIDENCE'), ...explainNodes(status, options))
@@ -57,9 +60,15 @@ function describeProxy({ since, sessions, draining, version, uptimeSeconds }: Sh
   return parts.join(', ')
 }
 
-/** Warnings that are no node's problem: those stand in the table, and in full in the evidence. */
-function warningsBesideTable({ warnings, nodes }: ShownStatus): readonly string[] {
+/**
+ * Warnings that are told nowhere else: those about a node stand in its row unless they are too long for it. The evidence
+ * has them all, and then `table` is empty.
+ */
+function warningsBeside(table: readonly string[], { warnings, nodes }: ShownStatus): readonly string[] {
   return warnings.filter((warning) => {
-    return !nodes.some(({ name, problem }) => problem !== null && `${name} ${problem}`.startsWith(warning))
+    const node = nodes.find(({ name, problem }) => problem !== null && `${name} ${problem}`.startsWith(warning))
+    if (node === undefined) return true
+    const problem = printable(warning.slice(node.name.length + 1))
+    return table.length > 0 && !table.some((line) => line.includes(problem))
   })
 }

@@ -55,12 +55,21 @@ describe('the screen of a status', () => {
         'node1  127.0.0.1:5432  stale-primary         1  no           -         0  119 ms ago  claims to be primary on timeline 1, below the accepted 2',
         'node2  127.0.0.2:5432  primary               2  no           -         4  119 ms ago  -',
         'node3  127.0.0.3:5432  standby               2  yes       96 B         0  119 ms ago  -',
+        '',
+        'warning  node1 claims to be primary on timeline 1, below the accepted 2: it is fenced, rejoin it',
       ].join('\n'),
     )
     const alone: StatusOptions = { epoch: '1 node1', turns: [['P1+', 'T']] }
     expect(screen({ ...alone, turns: Array.from({ length: 40 }, () => ['P1+', 'R']) })).toContain(
       'warning  no standby follows node1',
     )
+  })
+
+  it('tells in full below what the row has no room for, and does not tell it twice', () => {
+    const fenced: StatusOptions = { epoch: '1 node1', fenced: ['node1'], turns: [['P1+', 'S1<node1']] }
+    expect(screen(fenced)).not.toContain('warning')
+    const [, narrow = ''] = screen(fenced, { columns: 90 }).split('SEEN  PROBLEM\n')
+    expect(narrow).toMatch(/is fenced by an…\n(.|\n)*\n\nwarning {2}node1 is fenced by an operator$/)
   })
 
   it('counts the sessions that wait', () => {
