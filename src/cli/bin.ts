@@ -13,7 +13,7 @@ const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major < NODE_MAJOR_MIN || (major === NODE_MAJOR_MIN && minor < NODE_MINOR_MIN)) {
   process.stderr.write(
     `pgha-proxy needs Node.js ${NODE_MAJOR_MIN}.${NODE_MINOR_MIN} or newer; this is ${process.versions.node} (${process.execPath}).\n` +
-      'Install a newer one (https://nodejs.org, your distribution, nvm), use the Docker image, or in a checkout run\n' +
+      'Install a newer one (https://nodejs.org, your distribution, nvm), or in a checkout run\n' +
       `  npx node@24 ${process.argv[1] || 'pgha-proxy'} …\n`,
   )
   process.exitCode = 2

@@ -82,13 +82,7 @@ describe('a standby that was made a primary by removing standby.signal (X10)', (
 
     const since = scene.proxy.log.length
     await node1.restart()
-    await scene.proxy.waitForLog(
-      'node1 to be back',
-      ({ msg, node }) => msg === 'node answers again' && node === 'node1',
-      {
-        since,
-      },
-    )
+    await scene.waitUntilBack('node1', since)
     const writer = new Writer(scene.target, { style: 'long', name: 'waiting' })
     closers.push(() => writer.stop())
     await scene.waitUntilHeld(1)

@@ -43,13 +43,7 @@ describe('after a crash and a promotion', () => {
 
     const since = scene.proxy.log.length
     await node1.restart()
-    await scene.proxy.waitForLog(
-      'node1 to be back',
-      ({ msg, node }) => msg === 'node answers again' && node === 'node1',
-      {
-        since,
-      },
-    )
+    await scene.waitUntilBack('node1', since)
     await scene.waitForRole('node1', 'stale-primary')
     await crowd.waitForMore(10, addressOf(node2))
     await crowd.stop()

@@ -5,7 +5,7 @@
 import { createReadStream } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { firstPacket, int32, message } from '../protocol/wire-bytes.ts'
 import { waitFor } from '../support/condition.ts'
 import { leftOut } from '../support/left-out.ts'
@@ -21,6 +21,7 @@ const COPY_BYTES_MIN = 100_000_000
 
 let scene: Scene
 let node1: PostgresServer
+const clients: RawClient[] = []
 
 beforeAll(async () => {
   scene = await Scene.open({ nodes: 1, repmgrTables: false })
@@ -28,6 +29,10 @@ beforeAll(async () => {
 })
 
 beforeEach(() => tellOnFailure(() => scene))
+
+afterEach(() => {
+  for (const client of clients.splice(0)) client.destroy()
+})
 
 afterAll(async () => {
   // Whatever was done: each session that came has ended, and none for a reason that is the proxy's.
@@ -37,6 +42,12 @@ afterAll(async () => {
   expect(Object.entries(ended).filter(([reason, count]) => count > 0 && !expected.includes(reason))).toEqual([])
   await scene.close()
 })
+
+/** Is destroyed when the test is over, however it ends. */
+function kept(client: RawClient): RawClient {
+  clients.push(client)
+  return client
+}
 
 function both(): readonly [Target, Target] {
   return [node1, scene.target]
@@ -161,11 +172,10 @@ describe('bytes on the wire', () => {
     const script = Buffer.concat([...steps, message('S'), message('X')])
     const [direct, through] = await Promise.all(
       both().map(async (target) => {
-        const client = await RawClient.login(target)
+        const client = kept(await RawClient.login(target))
         const loginBytes = client.received.length
         client.send(script)
         const all = await client.waitForEnd()
-        client.destroy()
         return all.subarray(loginBytes)
       }),
     )
@@ -176,7 +186,7 @@ describe('bytes on the wire', () => {
   it('are answered to the end after a client has closed its sending side', async () => {
     const [direct, through] = await Promise.all(
       both().map(async (target) => {
-        const client = await RawClient.login(target)
+        const client = kept(await RawClient.login(target))
         const loginBytes = client.received.length
         client.query("SELECT repeat('half-closed ', 100000) FROM generate_series(1, 5)")
         client.socket.end()
@@ -188,7 +198,7 @@ describe('bytes on the wire', () => {
   })
 
   it('ask for GSSAPI, then for TLS, are told N to both, and go on in plain', async () => {
-    const client = await RawClient.connect(scene.target)
+    const client = kept(await RawClient.connect(scene.target))
     client.send(GSSENC_REQUEST)
     expect((await client.waitForBytes(1)).toString()).toBe('N')
     client.send(SSL_REQUEST)
@@ -197,19 +207,17 @@ describe('bytes on the wire', () => {
     await waitFor('the login', () => client.received.includes('Z\0\0\0\x05I'))
     client.send(message('X'))
     await client.waitForEnd()
-    client.destroy()
   })
 
   it('of a newer minor protocol and its options are negotiated by the server as directly', async () => {
     const settings = 'user\0postgres\0database\0einvoice\0_pq_.unheard_of\0on\0\0'
     const answers = await Promise.all(
       both().map(async (target) => {
-        const client = await RawClient.connect(target)
+        const client = kept(await RawClient.connect(target))
         client.send(firstPacket(196_608 + 9_999, settings))
         await client.waitForMessage('Z')
         client.send(message('X'))
         await client.waitForEnd()
-        client.destroy()
         return client.messages.filter(({ type }) => type === 'v').map(({ payload }) => payload.toString('latin1'))
       }),
     )

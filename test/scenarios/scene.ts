@@ -111,6 +111,12 @@ export class ProxyScene {
     )
   }
 
+  /** Waits until a probe of the node succeeds after one that failed, both from index `since` of the log on. */
+  async waitUntilBack(node: string, since: number): Promise<void> {
+    const isBack = (record: LogRecord) => record.msg === 'node answers again' && record['node'] === node
+    await this.#proxy.waitForLog(`${node} to be back`, isBack, { since })
+  }
+
   async waitUntilHeld(count: number): Promise<SceneStatus> {
     return await this.waitForStatus(`${count} sessions to be held`, ({ sessions }) => sessions.held === count)
   }
