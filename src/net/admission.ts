@@ -73,6 +73,11 @@ export class Admission {
     return this.#queue.size
   }
 
+  /** The settings are such that nobody ever waits. */
+  get holdsNobody(): boolean {
+    return this.#settings.holdSessionsMax === 0
+  }
+
   /** Sessions ever held, and ever released from the queue to a node. */
   get totals(): { readonly held: number; readonly released: number } {
     return { held: this.#heldCount, released: this.#releasedCount }
@@ -179,7 +184,7 @@ export class Admission {
     }
   }
 
-  /** A proof for the primary that was asked for after the doubt clears it; a standby's doubt ends with the next answer. */
+  /** A proof for the primary that was asked for after the doubt clears it; a standby's doubt ends with the decision's lifetime. */
   #clearDoubts(decision: Decision): void {
     for (const [node, at] of this.#doubtedAt) {
       const isPrimary = node === decision.primary

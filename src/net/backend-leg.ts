@@ -24,7 +24,7 @@ export interface BackendLegEvents {
   /** End: it is in recovery, and the client has been asked for an answer already. */
   readonly onInRecovery: () => void
   /** End: it refused the login in its own words, which are to be relayed. */
-  readonly onRefused: (bytes: readonly Buffer[]) => void
+  readonly onRefused: (bytes: readonly Buffer[], sqlState: string) => void
   /** End: it broke off without a word after the client had been asked for an answer. */
   readonly onVanished: () => void
   /** It takes bytes again after `write` had said no. */
@@ -193,9 +193,9 @@ export class BackendLeg {
         return this.#fail('it closed the connection')
       case 'login':
         // Wrong password, no such database, hba: the server's own answer.
-        if (this.#login.isRefused) {
+        if (this.#login.refusal !== null) {
           this.#expects = 'over'
-          return events.onRefused(this.#login.takeKept())
+          return events.onRefused(this.#login.takeKept(), this.#login.refusal)
         }
         if (!this.#login.isBound) return this.#fail('it closed the connection')
         this.#expects = 'over'

@@ -4,7 +4,6 @@
  * and the server's from the end of the login; before that backend-leg.ts does.
  */
 import type { Socket } from 'node:net'
-import { buildErrorResponse } from '../protocol/error-response.ts'
 import { ENCRYPTION_ANSWERS } from '../protocol/message-types.ts'
 import { CLOSE_REASON_LOG_LEVEL, type CloseReason, farewellFor } from '../session/close-reason.ts'
 import { Greeting, type ServerRequest } from '../session/greeting.ts'
@@ -16,18 +15,14 @@ import {
   type SessionPhase,
 } from '../session/session-state.ts'
 import type { RouteRequest, Routing } from '../topology/route-session.ts'
+import { judgeSession } from '../topology/session-verdict.ts'
 import type { Decision } from '../topology/topology-state.ts'
 import type { Applicant } from './admission.ts'
 import { BackendLeg, type BackendReady } from './backend-leg.ts'
 import { forwardCancel } from './cancel-router.ts'
+import { sayFarewell } from './farewell.ts'
 import { Relay } from './relay.ts'
 import type { SessionEnvironment } from './session-environment.ts'
-
-/**
- * How long a client gets to take its last words and close. The server's side is closed by then, so this delays no
- * promise; it only bounds how long the socket is kept.
- */
-const LINGER_MS = 1_000
 
 /** What a client may send ahead of the server's first answer; more waits in its socket. */
 const REQUEST_BYTES_MAX = 64 * 1024
@@ -94,22 +89,22 @@ export class Session implements Applicant {
   obey(decision: Decision): 'kept' | 'moved' | 'ended' {
     const node = this.#node
     if (node === null) return 'kept'
-    // Whoever is on a standby when it is promoted stays, and counts as one who may write from then on.
-    if (this.#access === 'read' && decision.primary === node) {
-      if (this.#environment.onPromotion === 'end') return this.#loseNode(decision, 'was promoted')
-      this.#access = 'write'
+    const isMovable = PHASES_MOVABLE.has(this.#phase)
+    const { onPromotion } = this.#environment
+    const fate = judgeSession({ node, access: this.#access, isMovable, onPromotion }, decision)
+    if (fate.kind === 'keep') {
+      this.#access = fate.access
+      return 'kept'
     }
-    const verdict = decision.nodes.get(node)
-    if (verdict === undefined) return this.#loseNode(decision, 'is no longer among the nodes')
-    const sessions = this.#access === 'write' ? verdict.writeSessions : verdict.readSessions
-    if (sessions.kind === 'end') return this.#loseNode(decision, sessions.why)
-    // Nobody waits for a node that is in doubt while another may be the one.
-    const isInDoubt = this.#access === 'write' ? decision.primary !== node : !verdict.readable
-    if (PHASES_MOVABLE.has(this.#phase) && isInDoubt) {
+    if (isMovable) {
       this.#dispatch('node-lost')
       return 'moved'
     }
-    return 'kept'
+    if (fate.kind === 'move') return 'kept'
+    const { why } = fate
+    if (this.#phase === 'authenticating') this.#end({ kind: 'login-interrupted', node, why })
+    else this.#end({ kind: 'node-not-routable', node, now: decision.primary, why })
+    return 'ended'
   }
 
   /** The process stops: those who wait are told so, running sessions end in the words of any server's shutdown. */
@@ -129,17 +124,6 @@ export class Session implements Applicant {
   /** Closes both sockets now, without a word. */
   destroy(): void {
     this.#frontendSocket.destroy()
-  }
-
-  #loseNode(decision: Decision, why: string): 'moved' | 'ended' {
-    const node = this.#node ?? ''
-    if (PHASES_MOVABLE.has(this.#phase)) {
-      this.#dispatch('node-lost')
-      return 'moved'
-    }
-    if (this.#phase === 'authenticating') this.#end({ kind: 'login-interrupted', node, why })
-    else this.#end({ kind: 'node-not-routable', node, now: decision.primary, why })
-    return 'ended'
   }
 
   // --- The table ---------------------------------------------------------------------------------------------------
@@ -283,7 +267,8 @@ export class Session implements Applicant {
       case 'refuse':
         return this.refuse()
       case 'queue-full':
-        return this.#end({ kind: 'hold-queue-full' })
+        // Where nobody is ever held the queue is not what is full.
+        return admission.holdsNobody ? this.#expire(waitedMs) : this.#end({ kind: 'hold-queue-full' })
       case 'hold':
         if (waitedMs >= holdTimeoutMs) return this.#expire(waitedMs)
         return this.#startTimer(holdTimeoutMs - waitedMs, () => this.#expire(holdTimeoutMs))
@@ -330,7 +315,8 @@ export class Session implements Applicant {
           this.#environment.onHint(node, 'suspicious')
           this.#end({ kind: 'landed-on-standby', node })
         },
-        onRefused: (bytes) => {
+        onRefused: (bytes, sqlState) => {
+          if (sqlState.startsWith('57P')) this.#environment.onHint(node, 'suspicious')
           this.#writeFrontend(bytes)
           this.#end({ kind: 'finished' })
         },
@@ -428,23 +414,14 @@ export class Session implements Applicant {
 
   #sayFarewell(): void {
     this.#clearTimer()
-    const socket = this.#frontendSocket
+    this.#frontendSocket.off('data', this.#onFrontendData)
     const reason = this.#reason
-    const farewell = reason === null ? null : farewellFor(reason)
-    if (farewell !== null && this.#mayInterject()) socket.write(buildErrorResponse(farewell))
-    socket.off('data', this.#onFrontendData)
-    // Reading on and throwing away: unread bytes would turn our FIN into a RST that destroys the farewell.
-    socket.resume()
-    const linger = (): void => {
-      if (this.#phase === 'lingering') this.#startTimer(LINGER_MS, () => socket.destroy())
-    }
-    if (reason?.kind === 'finished' || reason?.kind === 'backend-lost') {
-      // A slow reader gets all that the server had said before.
-      socket.end(linger)
-    } else {
-      socket.end()
-      linger()
-    }
+    this.#cancelTimer = sayFarewell({
+      socket: this.#frontendSocket,
+      clock: this.#environment.clock,
+      words: reason !== null && this.#mayInterject() ? farewellFor(reason) : null,
+      waitsForReader: reason?.kind === 'finished' || reason?.kind === 'backend-lost',
+    })
   }
 
   /** Only a client that waits for PostgreSQL messages in plain, and only between two of them. */

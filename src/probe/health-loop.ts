@@ -140,6 +140,9 @@ export class HealthLoop {
     if (ownRow(member, answer)?.type === 'witness') {
       return { ok: false, problem: `${node} is a witness: it can never be primary` }
     }
+    if (this.#state.fenced.has(node)) {
+      return { ok: false, problem: `${node} is fenced by an operator: unfence it first` }
+    }
     const epoch: Epoch = {
       systemIdentifier: answer.systemIdentifier,
       timelineId: answer.timelineId ?? answer.timelineIdAtLeast,

@@ -47,7 +47,7 @@ export class LoginWatch {
   #kept: Buffer[] = []
   #keptBytes = 0
   #isBound = false
-  #isRefused = false
+  #refusal: string | null = null
   #key: string | null = null
 
   /** `refusesRecovery`: true for sessions that must be on a primary. */
@@ -60,9 +60,9 @@ export class LoginWatch {
     return this.#isBound
   }
 
-  /** Whether the server has said in an ErrorResponse why it ends the login. */
-  get isRefused(): boolean {
-    return this.#isRefused
+  /** The SQLSTATE of the ErrorResponse that says why the server ends the login, empty if it has none; `null` before. */
+  get refusal(): string | null {
+    return this.#refusal
   }
 
   /** What was received and not handed out yet: to be relayed when the server ends the login in its own words. */
@@ -92,7 +92,7 @@ export class LoginWatch {
         yield { kind: 'in-recovery', unseen: !this.#isBound }
         return
       }
-      if (type === TYPES.errorResponse) this.#isRefused = true
+      if (type === TYPES.errorResponse) this.#refusal = parseErrorFields(payload)?.sqlState ?? ''
       if (type === TYPES.backendKeyData) this.#key = readBackendKey(payload)
       this.#keep(bytes)
       if (type === TYPES.readyForQuery) {

@@ -29,6 +29,7 @@ const TABLE: readonly (readonly [string, farewells.Farewell, string, string])[] 
     '57P01',
     'terminating connection due to administrator command',
   ],
+  ['the proxy stops', farewells.proxyStopping(), '57P01', 'terminating connection due to administrator command'],
   ['the backend vanished', farewells.backendVanished(), '08006', 'server closed the connection unexpectedly'],
   ['too many sessions', farewells.tooManySessions(), '53300', 'sorry, too many clients already'],
   ['TLS is required', farewells.tlsRequired(), '28000', 'encryption is required: connect with TLS'],
