@@ -85,7 +85,6 @@ const PURE = ['protocol', 'topology', 'session']
 const LINES_MAX = 350
 const LONG_FILES: Readonly<Record<string, string>> = {
   'net/session.ts': 'one switchboard between two sockets and the table; the greeting and the leg are out already',
-  'daemon/daemon.ts': 'the only place that knows every part',
 }
 
 describe('the source tree', () => {

@@ -8,8 +8,7 @@
 import type { Socket } from 'node:net'
 import type { Logger } from 'pino'
 import { formatListenerAddress } from '../config/address.ts'
-import type { Config, ListenerConfig, MonitorConfig } from '../config/config.ts'
-import { resolveMonitorPassword } from '../config/monitor-password.ts'
+import type { Config, ListenerConfig } from '../config/config.ts'
 import { Admission } from '../net/admission.ts'
 import { Listener } from '../net/listener.ts'
 import { Session } from '../net/session.ts'
@@ -18,14 +17,15 @@ import { SessionRegistry } from '../net/session-registry.ts'
 import { createSharedLookup } from '../net/shared-lookup.ts'
 import { AdminServer } from '../observability/admin-server.ts'
 import { buildStatus, type Status } from '../observability/status.ts'
-import type { Clock, NodeIdentity, Prober } from '../ports.ts'
+import type { Clock, NodeIdentity } from '../ports.ts'
 import { HealthLoop } from '../probe/health-loop.ts'
-import { createPgProber } from '../probe/pg-prober.ts'
 import type { NodeAddress } from '../topology/observation.ts'
-import { isFresh, type RouteRequest } from '../topology/route-session.ts'
+import { cancelTargets, isFresh } from '../topology/route-session.ts'
 import { DecisionLog } from './decision-log.ts'
 import { describeChanges } from './describe-changes.ts'
-import { admissionSettings, healthSettings, routeRequest, sessionSettings } from './settings.ts'
+import { createMonitorProber } from './monitor-prober.ts'
+import { admissionSettings, healthSettings, isAccessChanged, routeRequest, sessionSettings } from './settings.ts'
+import { listenHint, StartError } from './start-error.ts'
 import { StateFile } from './state-file.ts'
 
 /** How long the last words of all sessions may take to leave, at the very end. */
@@ -39,17 +39,6 @@ export interface DaemonOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly version: string
-}
-
-/** The daemon cannot start: what, and what to do about it. */
-export class StartError extends Error {
-  override readonly name = 'StartError'
-  readonly hint: string
-
-  constructor(message: string, hint: string, cause: unknown) {
-    super(message, { cause })
-    this.hint = hint
-  }
 }
 
 export class Daemon {
@@ -230,7 +219,15 @@ export class Daemon {
       store: this.#stateFile,
       settings: healthSettings(this.#config),
       restored,
-      createProber: (node) => this.#createProber(node),
+      createProber: (node) =>
+        createMonitorProber(node, {
+          monitor: this.#config.monitor,
+          environment: this.#environment,
+          clock: this.#clock,
+          lookup: this.#lookup,
+          logger: this.#logger,
+          onSessionLost: () => this.#health?.hint(node.name, { fresh: false }),
+        }),
       events: {
         onDecision: (decision, state) => {
           this.#admission.takeDecision(decision, (endedCount) =>
@@ -246,44 +243,6 @@ export class Daemon {
         onSaveFailed: (epoch, error) => this.#decisionLog.takeSaveFailure(epoch, error.message, this.#stateFile.path),
       },
     })
-  }
-
-  #createProber(node: NodeIdentity): Prober {
-    const { monitor } = this.#config
-    return createPgProber({
-      node,
-      clock: this.#clock,
-      lookup: this.#lookup,
-      onSessionEvent: (event) => {
-        if (event.kind === 'opened') {
-          this.#logger.debug({ node: node.name, encrypted: event.encrypted }, 'monitoring session opened')
-          return
-        }
-        // The first sign of a shutdown, half a second before the next probe would have come.
-        this.#logger.debug({ node: node.name, detail: event.detail }, 'monitoring session lost')
-        this.#health?.hint(node.name, { fresh: false })
-      },
-      monitor: {
-        user: monitor.user,
-        database: monitor.database,
-        sslmode: monitor.sslmode,
-        sslrootcert: monitor.sslrootcert,
-        timeoutMs: monitor.timeoutMs,
-        password: () => this.#monitorPassword(node.address),
-      },
-    })
-  }
-
-  async #monitorPassword(address: NodeAddress): Promise<string | null> {
-    const found = await resolveMonitorPassword({
-      monitor: this.#config.monitor,
-      address,
-      environment: this.#environment,
-    })
-    if (found.kind === 'found') return found.password
-    const problem = found.kind === 'failed' ? found.problem : found.warning
-    if (problem !== null) this.#logger.warn({ problem }, 'monitoring password')
-    return null
   }
 
   async #openListener(config: ListenerConfig): Promise<void> {
@@ -325,7 +284,7 @@ export class Daemon {
       onPromotion: config.onPromotion,
       settings: () => sessionSettings(this.#config),
       addressOf: (node) => this.#addressOf(node),
-      cancelTargets: (request) => this.#cancelTargets(request),
+      cancelTargets: (request) => cancelTargets(request, this.#admission.decision),
       onHint: (node, hint) => this.#takeHint(node, hint),
       admission: this.#admission,
       registry: this.#registry,
@@ -339,14 +298,6 @@ export class Daemon {
 
   #addressOf(node: string): NodeAddress | null {
     return this.#health?.snapshot.members.find((member) => member.name === node)?.address ?? null
-  }
-
-  #cancelTargets({ route }: RouteRequest): string[] {
-    const decision = this.#admission.decision
-    if (decision === null) return []
-    const readable = [...decision.nodes].filter(([, verdict]) => verdict.readable).map(([name]) => name)
-    const primary = decision.primary === null ? [] : [decision.primary]
-    return route === 'primary' ? primary : [...primary, ...readable]
   }
 
   #takeHint(node: string, hint: Hint): void {
@@ -400,26 +351,6 @@ export class Daemon {
     })
     await Promise.race([this.#registry.whenEmpty(), graceOver, hurry])
     cancelTimer()
-  }
-}
-
-/** Whether monitoring sessions that are open were made with what no longer holds. */
-function isAccessChanged(before: MonitorConfig, after: MonitorConfig): boolean {
-  const access = ({ user, password, passwordFile, database, sslmode, sslrootcert, timeoutMs }: MonitorConfig): string =>
-    JSON.stringify([user, password, passwordFile, database, sslmode, sslrootcert, timeoutMs])
-  return access(before) !== access(after)
-}
-
-function listenHint(error: unknown): string {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case 'EADDRINUSE':
-      return 'another program listens there (the old proxy?): stop it, or choose another address'
-    case 'EACCES':
-      return 'ports below 1024 and protected folders need a privilege: choose another address or grant it'
-    case 'EADDRNOTAVAIL':
-      return 'this machine has no such address'
-    default:
-      return 'check the address in the configuration'
   }
 }
 

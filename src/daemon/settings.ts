@@ -1,5 +1,5 @@
 /** The configuration as the parts want it: pure translation, one function for each part. Composition layer. */
-import type { Config, ListenerConfig } from '../config/config.ts'
+import type { Config, ListenerConfig, MonitorConfig } from '../config/config.ts'
 import type { AdmissionSettings } from '../net/admission.ts'
 import type { SessionSettings } from '../net/session-environment.ts'
 import type { HealthSettings } from '../probe/health-loop.ts'
@@ -40,4 +40,11 @@ export function routeRequest(listener: ListenerConfig): RouteRequest {
     balance: listener.balance,
     maxLagBytes: listener.maxLagBytes,
   }
+}
+
+/** Whether monitoring sessions that are open were made with what no longer holds. */
+export function isAccessChanged(before: MonitorConfig, after: MonitorConfig): boolean {
+  const access = ({ user, password, passwordFile, database, sslmode, sslrootcert, timeoutMs }: MonitorConfig): string =>
+    JSON.stringify([user, password, passwordFile, database, sslmode, sslrootcert, timeoutMs])
+  return access(before) !== access(after)
 }

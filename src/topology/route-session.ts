@@ -85,3 +85,11 @@ function chooseStandby(request: RouteRequest, context: RouteContext): string | n
   if (request.balance === 'round-robin') return usable[turn % usable.length] ?? null
   return usable.reduce((best, name) => (sessionCount(name) < sessionCount(best) ? name : best))
 }
+
+/** Nodes that a CancelRequest with an unknown key may be for: all that the listener may have routed its session to. */
+export function cancelTargets({ route }: Pick<RouteRequest, 'route'>, decision: Decision | null): string[] {
+  if (decision === null) return []
+  const primary = decision.primary === null ? [] : [decision.primary]
+  if (route === 'primary') return primary
+  return [...primary, ...[...decision.nodes].filter(([, verdict]) => verdict.readable).map(([name]) => name)]
+}

@@ -91,15 +91,14 @@ describe('SIGHUP', () => {
   })
 
   it('changes nothing when a new listener cannot be opened', async () => {
-    const taken = new URL(scene.config.adminUrl).port
+    const port = await freePort()
     const record = await reloadChanged((document) => {
-      document.listeners.push({ address: `127.0.0.2:${taken}` }, { address: `192.0.2.1:${taken}` })
+      // The first can be opened; the second is an address for documentation, which nobody has.
+      document.listeners.push({ address: `127.0.0.1:${port}` }, { address: `192.0.2.1:${port}` })
       document['hold'] = { timeout: '7s' }
     })
     expect(record).toMatchObject({ level: 'error', hint: expect.stringContaining('this machine has no such address') })
-    await expect(RawClient.connect({ host: '127.0.0.2', port: Number(taken) })).rejects.toMatchObject({
-      code: 'ECONNREFUSED',
-    })
+    await expect(RawClient.connect({ host: '127.0.0.1', port })).rejects.toMatchObject({ code: 'ECONNREFUSED' })
     expect(await reload(original)).toMatchObject({ msg: 'configuration reloaded: nothing changed' })
     await crowd.waitForMore(5)
   })

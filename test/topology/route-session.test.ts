@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type RouteContext, type RouteRequest, routeSession } from '../../src/topology/route-session.ts'
+import { cancelTargets, type RouteContext, type RouteRequest, routeSession } from '../../src/topology/route-session.ts'
 import type { NodeVerdict } from '../../src/topology/topology-state.ts'
 import { Scenario } from './scenario.ts'
 
@@ -80,5 +80,18 @@ describe('a standby listener', () => {
 
   it('holds rather than refuses while nothing is decided', () => {
     expect(routeSession(STANDBY, { ...context(HEALTHY), decision: null })).toEqual({ kind: 'hold' })
+  })
+})
+
+describe('a cancel request with an unknown key', () => {
+  it('goes to the primary alone from a primary listener, and to all that serve reads from the others', () => {
+    const { decision } = context(HEALTHY)
+    expect(cancelTargets({ route: 'primary' }, decision)).toEqual(['node1'])
+    expect(cancelTargets({ route: 'standby' }, decision)).toEqual(['node1', 'node2', 'node3'])
+  })
+
+  it('goes nowhere without a primary', () => {
+    expect(cancelTargets({ route: 'primary' }, context(['R', 'S?', 'S?']).decision)).toEqual([])
+    expect(cancelTargets({ route: 'primary' }, null)).toEqual([])
   })
 })
