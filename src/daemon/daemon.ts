@@ -24,6 +24,7 @@ import { cancelTargets, isFresh } from '../topology/route-session.ts'
 import { DecisionLog } from './decision-log.ts'
 import { describeChanges } from './describe-changes.ts'
 import { createMonitorProber } from './monitor-prober.ts'
+import { restoreState } from './restore-state.ts'
 import { admissionSettings, healthSettings, isAccessChanged, routeRequest, sessionSettings } from './settings.ts'
 import { listenHint, StartError } from './start-error.ts'
 import { StateFile } from './state-file.ts'
@@ -196,24 +197,7 @@ export class Daemon {
   // --- The parts ---------------------------------------------------------------------------------------------------
 
   async #createHealthLoop(): Promise<HealthLoop> {
-    const loaded = await this.#stateFile.load()
-    if (loaded.kind === 'unreadable') {
-      this.#logger.warn(
-        { file: this.#stateFile.path, problem: loaded.problem },
-        'the state file is unreadable: starting cold, without the memory of the last accepted primary',
-      )
-    }
-    try {
-      await this.#stateFile.proveWritable(loaded)
-    } catch (error) {
-      throw new StartError(
-        `the state file ${this.#stateFile.path} cannot be written: ${(error as Error).message}`,
-        'make state_dir a directory that this user can write to: what was accepted must survive a restart',
-        error,
-      )
-    }
-    const restored = loaded.kind === 'loaded' ? loaded.state : { epoch: null, fenced: [] }
-    if (restored.epoch !== null) this.#logger.info({ epoch: restored.epoch }, 'last accepted primary')
+    const restored = await restoreState(this.#stateFile, this.#logger)
     return new HealthLoop({
       clock: this.#clock,
       store: this.#stateFile,
