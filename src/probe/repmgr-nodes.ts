@@ -8,6 +8,7 @@
 import { z } from 'zod'
 import type { NodeIdentity } from '../ports.ts'
 import type { NodeAddress, RepmgrNodeRow } from '../topology/observation.ts'
+import { readConninfo } from './conninfo.ts'
 
 const PORT_DEFAULT = 5432
 
@@ -60,7 +61,7 @@ export function membersFromRows(rows: readonly RepmgrNodeRow[]): {
  * `null` when it names no host, or is not a connection string.
  */
 export function parseConninfo(text: string): NodeAddress | null {
-  const parameters = /^postgres(ql)?:\/\//.test(text) ? parseUri(text) : parseKeywordValues(text)
+  const parameters = readConninfo(text)
   if (parameters === null) return null
   const host = firstOf(parameters.get('hostaddr')) ?? firstOf(parameters.get('host'))
   if (host === undefined) return null
@@ -74,54 +75,4 @@ export function parseConninfo(text: string): NodeAddress | null {
 function firstOf(list: string | undefined): string | undefined {
   const first = list?.split(',')[0]?.trim()
   return first === '' ? undefined : first
-}
-
-/** `key = value` pairs: a value ends at white space unless quoted by `'`; `\` takes the next character as it is. */
-function parseKeywordValues(text: string): ReadonlyMap<string, string> | null {
-  const parameters = new Map<string, string>()
-  const pair = /\s*([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\[\s\S])*)'|((?:[^\s'\\]|\\[\s\S])(?:[^\s\\]|\\[\s\S])*)?)(?=\s|$)/y
-  const end = text.trimEnd().length
-  while (pair.lastIndex < end) {
-    const match = pair.exec(text)
-    if (match === null) return null
-    const [, key = '', quoted, bare] = match
-    parameters.set(key, (quoted ?? bare ?? '').replace(/\\([\s\S])/g, '$1'))
-  }
-  return parameters
-}
-
-/** `postgresql://user:password@host:port,host:port/database?key=value`; Node's URL class knows no host lists. */
-function parseUri(text: string): ReadonlyMap<string, string> | null {
-  const match = /^postgres(?:ql)?:\/\/([^/?#]*)(?:\/[^?]*)?(?:\?(.*))?$/s.exec(text)
-  if (match === null) return null
-  const [, authority = '', query = ''] = match
-  const parameters = new Map<string, string>()
-  const hosts = authority.slice(authority.lastIndexOf('@') + 1)
-  const [firstHost = ''] = hosts.split(',')
-  const host = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d*))?$/.exec(firstHost)
-  if (host === null) return null
-  const [, bracketed, plain = '', port = ''] = host
-  const pairs: [string, string][] = [
-    ['host', bracketed ?? plain],
-    ['port', port],
-  ]
-  for (const pair of query.split('&').filter((part) => part !== '')) {
-    const equals = pair.indexOf('=')
-    if (equals < 0) return null
-    pairs.push([pair.slice(0, equals), pair.slice(equals + 1)])
-  }
-  for (const [key, value] of pairs) {
-    const decoded = decodePercent(value)
-    if (decoded === null) return null
-    if (decoded !== '') parameters.set(key, decoded)
-  }
-  return parameters
-}
-
-function decodePercent(text: string): string | null {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return null
-  }
 }

@@ -22,6 +22,7 @@ export interface FirstConfig {
 /** One scalar on one line, quoted where YAML or placeholders need it. */
 function scalar(text: string): string {
   // Loading turns $${ back into ${. Strings that only look like numbers are quoted by the library.
+  // Only its own newline goes: a name may end in a space of Unicode's.
   return stringify(
     text.replaceAll('${', () => '$${'),
     {
@@ -29,7 +30,7 @@ function scalar(text: string): string {
       defaultStringType: 'PLAIN',
       blockQuote: false,
     },
-  ).trimEnd()
+  ).replace(/\n$/, '')
 }
 
 /** A directory of sockets has its port after it, as host names have. */
