@@ -12,6 +12,7 @@ export default defineConfig({
           name: 'pure',
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.{net,pg,repmgr}.test.ts'],
+          setupFiles: ['test/support/property-seed.ts'],
         },
       },
       { test: { name: 'net', include: ['test/**/*.net.test.ts'], testTimeout: 10_000 } },
