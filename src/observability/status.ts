@@ -31,6 +31,8 @@ export interface Status {
   readonly state: TopologyKind
   readonly reason: string
   readonly primary: string | null
+  /** The last accepted primary, whether it serves now or not. */
+  readonly incumbent: string | null
   /** Of the last accepted primary, whether it serves now or not. */
   readonly timelineId: number | null
   readonly systemIdentifier: string | null
@@ -72,6 +74,7 @@ export function buildStatus(input: StatusInput): Status {
     state: state.kind,
     reason: state.reason,
     primary: state.primary,
+    incumbent: state.epoch?.node ?? null,
     timelineId: state.epoch?.timelineId ?? null,
     systemIdentifier: state.epoch?.systemIdentifier ?? null,
     since: new Date(input.wallTime.getTime() - (now - state.changedAt)).toISOString(),

@@ -59,8 +59,7 @@ export function explainOutlook(status: ShownStatus): string[] {
 }
 
 function outlookOfState(status: ShownStatus): string[] {
-  const { state, primary, timelineId } = status
-  const incumbent = primary ?? incumbentOf(status)
+  const { state, primary, incumbent, timelineId } = status
   const above = timelineId === null ? '' : ` above ${timelineId}`
   const takeover = `Another node takes over when it leaves recovery on a timeline${above}: at once when its own repmgr row says primary${
     incumbent === null ? '' : ` or ${incumbent} is provably gone`
@@ -111,12 +110,6 @@ function acceptLine(claimants: readonly string[]): string[] {
   return [
     `${names} ${verb} to be primary. If you know that ${claimants.length === 1 ? 'it is right' : 'one is right'}: \`pgha-proxy accept ${claimants.length === 1 ? first : 'NODE'}\`; what the others have written since is not in it.`,
   ]
-}
-
-/** The node that the reason speaks of while nobody serves: the last accepted one. */
-function incumbentOf({ reason, nodes, timelineId }: ShownStatus): string | null {
-  if (timelineId === null) return null
-  return nodes.find(({ name }) => reason.startsWith(`${name}, primary on timeline ${timelineId},`))?.name ?? null
 }
 
 function namesOf({ nodes }: ShownStatus, isMeant: (node: NodeStatus) => boolean): string[] {

@@ -28,6 +28,7 @@ const STATUS_SCHEMA = z.looseObject({
   state: z.enum(TOPOLOGY_KINDS),
   reason: z.string(),
   primary: nullableText,
+  incumbent: nullableText,
   timelineId: nullableNumber,
   systemIdentifier: nullableText,
   since: z.string(),
@@ -45,6 +46,7 @@ export type ShownStatus = Pick<
   | 'state'
   | 'reason'
   | 'primary'
+  | 'incumbent'
   | 'timelineId'
   | 'systemIdentifier'
   | 'since'
