@@ -13,6 +13,9 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.{net,pg,repmgr}.test.ts'],
           setupFiles: ['test/support/property-seed.ts'],
+          // They share nothing that could leak, and a process for each file would cost more than the tests.
+          pool: 'threads',
+          isolate: false,
         },
       },
       { test: { name: 'net', include: ['test/**/*.net.test.ts'], testTimeout: 10_000 } },
