@@ -1,7 +1,8 @@
 /**
  * One address that clients connect to: accepts, and makes a session of each connection. Effect layer.
  */
-import { createServer, type ListenOptions, type Server, type Socket } from 'node:net'
+import { lstat, unlink } from 'node:fs/promises'
+import { connect, createServer, type ListenOptions, type Server, type Socket } from 'node:net'
 import { formatListenerAddress } from '../config/address.ts'
 import type { ListenerAddress } from '../config/config.ts'
 
@@ -36,13 +37,27 @@ export class Listener {
     return this.#server.listening
   }
 
-  /** Rejects with the error of the system (EADDRINUSE, EACCES …), whose message names the address. */
+  /**
+   * Rejects with the error of the system (EADDRINUSE, EACCES …), whose message names the address. A Unix socket that
+   * nobody listens on any more, which a killed process leaves behind, is replaced.
+   */
   async open(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
+    const { address } = this.#options
+    try {
+      await this.#listen()
+    } catch (error) {
+      if (address.kind !== 'unix' || !(await isAbandoned(address.path, error as NodeJS.ErrnoException))) throw error
+      await unlink(address.path)
+      await this.#listen()
+    }
+    this.#server.on('error', this.#options.onError)
+  }
+
+  #listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
       this.#server.once('error', reject)
       this.#server.listen(listenOptions(this.#options.address), () => {
         this.#server.removeListener('error', reject)
-        this.#server.on('error', this.#options.onError)
         resolve()
       })
     })
@@ -68,4 +83,19 @@ function listenOptions(address: ListenerAddress): ListenOptions {
       return unhandled
     }
   }
+}
+
+/** True for a socket, and nothing else, that refuses to be connected to. */
+async function isAbandoned(path: string, error: NodeJS.ErrnoException): Promise<boolean> {
+  if (error.code !== 'EADDRINUSE') return false
+  const found = await lstat(path).catch(() => null)
+  if (found?.isSocket() !== true) return false
+  return await new Promise((resolve) => {
+    const socket = connect({ path })
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(false)
+    })
+    socket.once('error', (refusal: NodeJS.ErrnoException) => resolve(refusal.code === 'ECONNREFUSED'))
+  })
 }
