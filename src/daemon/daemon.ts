@@ -114,6 +114,8 @@ export class Daemon {
    * changed when a new listener cannot be opened: then it rejects with a StartError.
    */
   async reload(config: Config): Promise<void> {
+    // A closing terminal sends SIGTERM and SIGHUP together: what is being stopped must not come back to life.
+    if (this.#isDraining) return this.#logger.info('not reloaded: the proxy is stopping')
     const before = this.#config
     const wanted = new Map(config.listeners.map((listener) => [formatListenerAddress(listener.address), listener]))
     const opened: string[] = []
@@ -127,6 +129,7 @@ export class Daemon {
       for (const address of opened) this.#closeListener(address)
       throw error
     }
+    if (this.#isDraining) return this.#closeListeners()
     for (const address of [...this.#listeners.keys()]) if (!wanted.has(address)) this.#closeListener(address)
     const { live, afterRestart } = describeChanges(before, config)
     const log = { ...config.log, format: before.log.format }

@@ -12,8 +12,8 @@ export interface LoggerOptions {
   readonly useColor: boolean
 }
 
-/** Fields that every line would repeat for people to skip. */
-const PRETTY_IGNORED = 'pid,hostname'
+/** Fields whose text completes the message on a terminal: `decision: node1 is primary on timeline 1`. */
+const SENTENCE_FIELDS = ['reason', 'warning', 'problem', 'result'] as const
 
 export async function createLogger({ level, format, isTerminal, useColor }: LoggerOptions): Promise<Logger> {
   const options = {
@@ -26,6 +26,16 @@ export async function createLogger({ level, format, isTerminal, useColor }: Logg
   if (!isPretty) return pino(options, pino.destination({ dest: 1, sync: true }))
   // Loaded only for people: it would cost every daemon memory.
   const { default: pretty } = await import('pino-pretty')
-  const stream = pretty({ colorize: useColor, translateTime: 'SYS:HH:MM:ss.l', ignore: PRETTY_IGNORED, sync: true })
+  const stream = pretty({
+    colorize: useColor,
+    translateTime: 'SYS:HH:MM:ss.l',
+    ignore: ['pid', 'hostname', ...SENTENCE_FIELDS].join(','),
+    singleLine: true,
+    messageFormat: (record, messageKey) => {
+      const sentences = SENTENCE_FIELDS.map((field) => record[field]).filter((text) => typeof text === 'string')
+      return [record[messageKey], ...sentences].join(': ')
+    },
+    sync: true,
+  })
   return pino(options, stream)
 }

@@ -108,6 +108,7 @@ export class HealthLoop {
    * `renewProbers` every monitoring session is made anew: who asks, or how, has changed.
    */
   configure(settings: HealthSettings, options: { readonly renewProbers: boolean }): void {
+    if (this.#isStopped) return
     const before = new Map(this.#settings.nodes.map((node) => [node.name, node]))
     const isMoved = (node: NodeIdentity): boolean => {
       const old = before.get(node.name)

@@ -168,6 +168,29 @@ describe('Daemon', () => {
     expect(daemon.status().sessions.active).toBe(0)
   })
 
+  it('stays stopped when a reload comes while it stops', async () => {
+    const { daemon, config, port, log } = await startDaemon()
+    const stopped = daemon.stop(NEVER)
+    await daemon.reload(config)
+    await stopped
+    await daemon.reload(config)
+    expect(daemon.listenAddresses).toEqual([])
+    expect(log.lines.map((line) => line['msg'])).toContain('not reloaded: the proxy is stopping')
+    const { daemon: next } = daemonOf(config)
+    daemons.push(next)
+    await next.start()
+    expect(next.listenAddresses).toEqual([`127.0.0.1:${port}`])
+  })
+
+  it('opens nothing anew when it is stopped in the middle of a reload', async () => {
+    const { daemon, config } = await startDaemon()
+    const other = await configOf()
+    const reloaded = daemon.reload({ ...config, listeners: [...config.listeners, ...other.config.listeners] })
+    await daemon.stop(NOW)
+    await reloaded
+    expect(daemon.listenAddresses).toEqual([])
+  })
+
   it('reloads a new name of the primary: nobody is lost who comes meanwhile, and nothing breaks', async () => {
     const { daemon, port } = await startDaemon()
     await connectTo(port).send(STARTUP).got(LOGGED_IN)
