@@ -2,7 +2,7 @@
  * Memory of idle sessions: PSS and RSS of the proxy process, from /proc, before and with N logged-in sessions that do
  * nothing. Linux only.
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import pg from 'pg'
 import { createCluster } from '../support/postgres-cluster.ts'
 import { writeProxyConfig } from '../support/proxy-config.ts'
@@ -44,6 +44,7 @@ export async function benchIdleSessions(sessions: number): Promise<IdleResult> {
     await Promise.allSettled(clients.map((client) => client.end()))
     await proxy.destroy()
     await cluster.destroy()
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 

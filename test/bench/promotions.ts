@@ -2,6 +2,7 @@
  * T3: from `pg_is_in_recovery()` = false on the promoted node to the first session that reaches it through the proxy,
  * at default settings. The primary is killed, the standby promoted while clients are held; then the roles change.
  */
+import { rmSync } from 'node:fs'
 import pg from 'pg'
 import { createCluster, type PostgresCluster } from '../support/postgres-cluster.ts'
 import type { PostgresServer } from '../support/postgres-server.ts'
@@ -44,6 +45,7 @@ export async function benchPromotions(count: number, report: (line: string) => v
   } finally {
     await proxy.destroy()
     await cluster.destroy()
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 

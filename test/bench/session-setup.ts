@@ -2,6 +2,7 @@
  * What the proxy adds to a new session (connect, SCRAM login, one query, end), measured against PostgreSQL directly,
  * one after the other in turns, so that both see the same machine.
  */
+import { rmSync } from 'node:fs'
 import pg from 'pg'
 import { createCluster } from '../support/postgres-cluster.ts'
 import { writeProxyConfig } from '../support/proxy-config.ts'
@@ -31,6 +32,7 @@ export async function benchSessionSetup(rounds: number): Promise<SetupResult> {
   } finally {
     await proxy.destroy()
     await cluster.destroy()
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 
