@@ -33,7 +33,9 @@ export async function createLogger({ level, format, isTerminal, useColor }: Logg
     singleLine: true,
     messageFormat: (record, messageKey) => {
       const sentences = SENTENCE_FIELDS.map((field) => record[field]).filter((text) => typeof text === 'string')
-      return [record[messageKey], ...sentences].join(': ')
+      // The level says it already: `WARN: node1 refuses connections`.
+      const words = record[messageKey] === 'warning' ? [] : [record[messageKey]]
+      return [...words, ...sentences].join(': ')
     },
     sync: true,
   })

@@ -6,12 +6,13 @@
  *    └──────────────┴─ any error of the connection, destroy() ─▶ lost: every later call fails at once
  */
 import type { LookupFunction } from 'node:net'
-import pg from 'pg'
+import type pg from 'pg'
 import type { Clock } from '../ports.ts'
 import type { NodeAddress, NodeAnswer, RepmgrEvidence } from '../topology/observation.ts'
 import { explainMissingGrants, type ProbeCapabilities, parseCapabilities } from './capabilities.ts'
 import { asServerError, classifyFailure, ProbeError, type ProbeFailure } from './classify-failure.ts'
 import type { MonitorAccess, ProbeStage } from './monitor-access.ts'
+import { MonitorClient } from './monitor-client.ts'
 import { MonitorStream } from './monitor-stream.ts'
 import { loadTlsOptions, mayTryNextAttempt, planTlsAttempts, type TlsAttempt } from './monitor-tls.ts'
 import { parseAnswer } from './parse-answer.ts'
@@ -46,20 +47,6 @@ export interface MonitorSession {
   readonly destroy: () => void
   /** Class and line of an error of this session, without its password. */
   readonly classify: (error: unknown) => ProbeFailure
-}
-
-/** The StartupMessage has these parameters and no others: not even PGOPTIONS of our own environment gets in. */
-class MonitorClient extends pg.Client {
-  readonly #access: MonitorAccess
-
-  constructor(config: pg.ClientConfig, access: MonitorAccess) {
-    super(config)
-    this.#access = access
-  }
-
-  getStartupConf(): Record<string, string> {
-    return { user: this.#access.user, database: this.#access.database, application_name: 'pgha-proxy' }
-  }
 }
 
 /** Makes a session that is not connected yet, so that it can be destroyed while it connects. */
@@ -126,6 +113,7 @@ export function createMonitorSession(options: MonitorSessionOptions): MonitorSes
         types: { getTypeParser: () => (value: string) => value } as unknown as pg.CustomTypesConfig,
       },
       access,
+      'pgha-proxy',
     )
     client = connecting
     // Before `open` is done its own promises tell; after a failed attempt there may be another.

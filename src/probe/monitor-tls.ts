@@ -10,12 +10,10 @@ import { isIP, type Socket } from 'node:net'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
+import { buildSslRequest } from '../protocol/startup-packet.ts'
 import { asServerError, classifyFailure, isTlsFailure, ProbeError } from './classify-failure.ts'
 import { printable } from './first-bytes.ts'
 import type { MonitorAccess, ProbeStage } from './monitor-access.ts'
-
-/** Int32(8) length, Int32(80877103) the SSLRequest code. */
-const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
 
 /** One way to connect. `if-offered`: TLS when the server answers `S`, plain on the same connection when `N`. */
 export type TlsAttempt = 'plain' | 'if-offered' | 'must'
@@ -91,7 +89,7 @@ export function requestTls(socket: Socket): Promise<'accepted' | 'declined'> {
     socket.on('data', onData)
     socket.on('close', onClose)
     socket.on('error', reject)
-    socket.write(SSL_REQUEST)
+    socket.write(buildSslRequest())
   })
 }
 

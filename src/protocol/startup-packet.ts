@@ -149,17 +149,3 @@ export function buildSslRequest(): Buffer {
   bytes.writeInt32BE(SSL_REQUEST_CODE, LENGTH_BYTES)
   return bytes
 }
-
-/**
- * A CancelRequest for `key`, which is in the form of `readBackendKey`: for a request that came by way of another
- * process and no longer has its own bytes. A fresh buffer of the caller's.
- *
- * @see https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-CANCELREQUEST
- */
-export function buildCancelRequest(key: string): Buffer {
-  const bytes = Buffer.alloc(FIXED_BYTES + key.length)
-  bytes.writeInt32BE(bytes.length, 0)
-  bytes.writeInt32BE(CANCEL_REQUEST_CODE, LENGTH_BYTES)
-  bytes.write(key, FIXED_BYTES, 'latin1')
-  return bytes
-}

@@ -6,7 +6,3 @@ export function addNames(names: readonly string[]): string {
   if (names.length === 1) return names[0] ?? ''
   return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
-
-export function describeCount(count: number, one: string, many: string): string {
-  return `${count} ${count === 1 ? one : many}`
-}

@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { firstPacket } from '../protocol/wire-bytes.ts'
 import { waitFor } from '../support/condition.ts'
 import { LOGIN } from './fake-server.ts'
 import { HOLD_TIMEOUT_MS, STARTUP, useRigs } from './session-rig.ts'
 
 const NOT_ACCEPTING = 'FATAL 57P03 the database system is not accepting connections:'
+
+const SSL_REQUEST_CODE = 80_877_103
 
 const start = useRigs()
 
@@ -36,6 +39,18 @@ describe('a held session', () => {
     await rig.isEmpty()
     expect(rig.ended).toEqual({ 'hold-expired': 1 })
     expect(rig.admission.heldCount).toBe(0)
+  })
+
+  it('is closed without a byte when its time is over and it asked for TLS: plain words would not be read', async () => {
+    const rig = await start()
+    const client = rig.connect(firstPacket(SSL_REQUEST_CODE))
+    await rig.inPhase('held')
+    rig.clock.advance(HOLD_TIMEOUT_MS)
+    await waitFor('the connection to be closed', () => client.hasEnded, { intervalMs: 2 })
+    expect(client.receivedBytes).toBe(0)
+    client.socket.end()
+    await rig.isEmpty()
+    expect(rig.ended).toEqual({ 'hold-expired': 1 })
   })
 
   it('frees its place when its client leaves', async () => {

@@ -4,11 +4,11 @@
  * layer.
  */
 import type { LookupFunction } from 'node:net'
-import pg from 'pg'
 import { z } from 'zod'
 import type { Clock } from '../../ports.ts'
 import { classifyFailure } from '../../probe/classify-failure.ts'
 import type { MonitorAccess, ProbeStage } from '../../probe/monitor-access.ts'
+import { MonitorClient } from '../../probe/monitor-client.ts'
 import { MonitorStream } from '../../probe/monitor-stream.ts'
 import { loadTlsOptions, mayTryNextAttempt, planTlsAttempts, type TlsAttempt } from '../../probe/monitor-tls.ts'
 import type { NodeAddress } from '../../topology/observation.ts'
@@ -92,20 +92,6 @@ export async function readNodeFacts(request: FactsRequest): Promise<FactsResult>
   }
 }
 
-/** The StartupMessage has these parameters and no others: PGOPTIONS of the operator's shell stays out. */
-class FactsClient extends pg.Client {
-  readonly #access: MonitorAccess
-
-  constructor(config: pg.ClientConfig, access: MonitorAccess) {
-    super(config)
-    this.#access = access
-  }
-
-  getStartupConf(): Record<string, string> {
-    return { user: this.#access.user, database: this.#access.database, application_name: 'pgha-proxy check' }
-  }
-}
-
 function dial(
   { address, access, lookup }: FactsRequest,
   attempt: TlsAttempt,
@@ -122,7 +108,7 @@ function dial(
 }
 
 async function ask({ address, access, clock }: FactsRequest, stream: MonitorStream): Promise<NodeFacts> {
-  const client = new FactsClient(
+  const client = new MonitorClient(
     {
       user: access.user,
       database: access.database,
@@ -135,6 +121,7 @@ async function ask({ address, access, clock }: FactsRequest, stream: MonitorStre
       stream: () => stream,
     },
     access,
+    'pgha-proxy check',
   )
   // Of a server that dies meanwhile; the rejected promises tell.
   client.on('error', () => {})
