@@ -3,7 +3,11 @@
  * says what was left out and why. With `PGHA_TEST_REQUIRE=all` anything left out is a failure.
  */
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import process from 'node:process'
+import { LEFT_OUT_FILE } from './support/left-out.ts'
 import { findBinaries } from './support/postgres-binaries.ts'
 import { repmgrAvailable } from './support/repmgr-binaries.ts'
 
@@ -25,6 +29,11 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
+const folder = mkdtempSync(join(tmpdir(), 'pgha-test-run-'))
+const leftOutFile = join(folder, 'left-out')
+writeFileSync(leftOutFile, '')
+const env = { ...process.env, [LEFT_OUT_FILE]: leftOutFile }
+
 const failed: string[] = []
 const leftOut: string[] = []
 for (const { name, projects, available } of SUITES) {
@@ -34,9 +43,12 @@ for (const { name, projects, available } of SUITES) {
   }
   say(`\n== ${name} tests ==`)
   const args = ['run', ...projects.flatMap((project) => ['--project', project])]
-  const { status } = spawnSync('vitest', args, { stdio: 'inherit' })
+  const { status } = spawnSync('vitest', args, { stdio: 'inherit', env })
   if (status !== 0) failed.push(name)
 }
+
+leftOut.push(...new Set(readFileSync(leftOutFile, 'utf8').split('\n').filter(Boolean)))
+rmSync(folder, { recursive: true })
 
 say(`\n${failed.length === 0 ? 'All tests that were run have passed.' : `Failed: ${failed.join(', ')}.`}`)
 say(leftOut.length === 0 ? 'Nothing was left out.' : `Left out on this machine: ${leftOut.join('; ')}.`)
