@@ -21,6 +21,13 @@ function bad(
   return { ok: false, problem, suggestion }
 }
 
+/** A host's name, without a port; no address. Comes out in small letters, without the dot of an absolute name. */
+export function readHostName(text: string): Reading<string> {
+  if (isIPv4(text) || isIPv6(text)) return bad('is an address, which needs no permission')
+  if (text.includes(':')) return bad('names more than a host')
+  return isHost(text) ? { ok: true, value: text.toLowerCase().replace(/\.$/, '') } : bad('is no valid host name')
+}
+
 function isHost(text: string): boolean {
   if (/^[\d.]+$/.test(text)) return isIPv4(text)
   return HOST_NAME_PATTERN.test(text)

@@ -49,7 +49,12 @@ export function buildConfig(document: ConfigDocument): Config {
     admin:
       admin === 'off'
         ? null
-        : { address: admin.address, token: admin.token ?? null, tokenFile: admin.token_file ?? null },
+        : {
+            address: admin.address,
+            hosts: admin.hosts ?? [],
+            token: admin.token ?? null,
+            tokenFile: admin.token_file ?? null,
+          },
     stateDir: document.state_dir,
     log: { level: document.log.level, format: document.log.format },
   }

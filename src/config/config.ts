@@ -62,6 +62,8 @@ export interface MonitorConfig {
 /** The admin HTTP server. `token` is a secret; with neither token nor file every POST is off. */
 export interface AdminConfig {
   readonly address: { readonly host: string; readonly port: number }
+  /** Names in small letters under which it may be asked, besides that of `address`. */
+  readonly hosts: readonly string[]
   readonly token: string | null
   readonly tokenFile: string | null
 }

@@ -4,7 +4,7 @@
  * password, `off` a word, and a number from `${NAME}` a number. Pure.
  */
 import type { NodeAddress } from '../topology/observation.ts'
-import { readHostAndPort, readListenerAddress, readNodeAddress } from './address.ts'
+import { readHostAndPort, readHostName, readListenerAddress, readNodeAddress } from './address.ts'
 import type { ListenerAddress } from './config.ts'
 import { formatDuration, readDuration } from './duration.ts'
 import { nearestWord } from './nearest.ts'
@@ -152,6 +152,12 @@ export const LISTENER_ADDRESS: ScalarKind<ListenerAddress> = {
 export const NODE_ADDRESS: ScalarKind<NodeAddress> = {
   expected: 'host, host:port, [v6]:port or the directory of a Unix socket',
   read: readNodeAddress,
+  jsonSchema: { type: 'string' },
+}
+
+export const HOST_NAME: ScalarKind<string> = {
+  expected: 'the name of a host, without a port',
+  read: readHostName,
   jsonSchema: { type: 'string' },
 }
 

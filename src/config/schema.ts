@@ -9,6 +9,7 @@ import {
   choice,
   duration,
   HOST_AND_PORT,
+  HOST_NAME,
   LISTENER_ADDRESS,
   NODE_ADDRESS,
   name,
@@ -19,7 +20,7 @@ import {
   size,
   wholeNumber,
 } from './scalar-kind.ts'
-import { list, neededSection, optional, required, section, withDefault } from './setting.ts'
+import { list, neededSection, optional, optionalScalars, required, section, withDefault } from './setting.ts'
 
 const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
@@ -174,6 +175,11 @@ const admin = z
           HOST_AND_PORT,
           '127.0.0.1:8432',
           'Where status, metrics and health checks are served, in plain HTTP. 0.0.0.0:8432 when a load balancer or Prometheus asks from elsewhere.',
+        ),
+        hosts: optionalScalars(
+          HOST_NAME,
+          LIST_LENGTH_MAX,
+          "Names under which this server may be asked, besides addresses, localhost and the host of address: that of a Docker service, or of a machine that Prometheus knows by name. Requests for other names are refused, as a web page in an operator's browser could make them.",
         ),
         token: optional(
           SECRET,

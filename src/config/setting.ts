@@ -53,6 +53,15 @@ export function optional<T>(kind: ScalarKind<T>, description: string) {
   return scalar(kind).optional().meta(editorSchema(kind, description))
 }
 
+/** A list of at most `max` scalars, which may be left out; `undefined` then. */
+export function optionalScalars<T>(kind: ScalarKind<T>, max: number, description: string) {
+  return z
+    .array(scalar(kind).meta(editorSchema(kind, `One of them: ${kind.expected}.`)))
+    .max(max)
+    .optional()
+    .meta({ description })
+}
+
 /** A mapping of settings, at least one of which must be given. Unknown keys are refused. Empty is one with nothing set. */
 export function neededSection<Shape extends z.core.$ZodLooseShape>(shape: Shape, description: string) {
   return z.preprocess((input) => input ?? {}, z.strictObject(shape)).meta({ description })

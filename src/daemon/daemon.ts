@@ -296,6 +296,7 @@ export class Daemon {
     if (admin === null) return
     const server = new AdminServer({
       address: admin.address,
+      hosts: admin.hosts,
       token: this.#adminToken,
       actions: {
         status: () => this.status(),

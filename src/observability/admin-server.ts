@@ -26,6 +26,8 @@ export interface AdminActions {
 
 export interface AdminServerOptions {
   readonly address: { readonly host: string; readonly port: number }
+  /** Names in small letters that it answers to, besides `localhost`, its own and every address. */
+  readonly hosts: readonly string[]
   /** `null`: orders are off. */
   readonly token: string | null
   readonly actions: AdminActions
@@ -83,14 +85,29 @@ export class AdminServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     request.on('error', () => undefined)
-    if (!isOwnHost(request.headers.host, this.#options.address.host) || request.headers.origin !== undefined) {
-      return sendJson(response, 403, { error: 'requests from other origins are refused' })
+    if (request.headers.origin !== undefined) {
+      return sendJson(response, 403, { error: 'requests from web pages of any origin are refused' })
+    }
+    if (!this.#isOwnHost(request.headers.host)) {
+      return sendJson(response, 403, { error: 'requests for this host name are refused: see admin.hosts' })
     }
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
     if (request.method === 'GET' || request.method === 'HEAD') return this.#answerQuestion(path, response)
     const order = ORDERS.find((known) => path === `/api/${known}`)
     if (request.method === 'POST' && order !== undefined) return this.#takeOrder(order, request, response)
     return sendJson(response, path.startsWith('/api/') ? 405 : 404, { error: 'there is no such thing here' })
+  }
+
+  /** An address or localhost is nobody's to rebind; a name is taken when the server was told that it is its own. */
+  #isOwnHost(header: string | undefined): boolean {
+    if (header === undefined) return false
+    const host = header
+      .replace(/:\d+$/, '')
+      .replace(/^\[(.*)\]$/, '$1')
+      .replace(/\.$/, '')
+      .toLowerCase()
+    const { address, hosts } = this.#options
+    return host === 'localhost' || host === address.host.toLowerCase() || isIP(host) !== 0 || hosts.includes(host)
   }
 
   #answerQuestion(path: string, response: ServerResponse): void {
@@ -129,16 +146,6 @@ export class AdminServer {
       result.ok ? { message: result.message } : { error: result.problem },
     )
   }
-}
-
-/** An address or localhost is nobody's to rebind; a name is taken when it is the one the server was told to listen on. */
-function isOwnHost(header: string | undefined, listenHost: string): boolean {
-  if (header === undefined) return false
-  const host = header
-    .replace(/:\d+$/, '')
-    .replace(/^\[(.*)\]$/, '$1')
-    .toLowerCase()
-  return host === 'localhost' || host === listenHost.toLowerCase() || isIP(host) !== 0
 }
 
 /** Compares digests, which are of one length, in constant time: the answer's delay tells nothing of the token. */

@@ -51,6 +51,7 @@ async function startProxy(options: { readonly token?: string | null } = {}): Pro
   }
   const server = new AdminServer({
     address: { host: '127.0.0.1', port: 0 },
+    hosts: [],
     token: options.token === undefined ? TOKEN : options.token,
     actions: {
       status: () => proxy.current,

@@ -24,7 +24,8 @@ function settingsOf(node: SchemaNode, path = ''): Setting[] {
       typeof schema === 'object' ? settingsOf(schema, path === '' ? key : `${path}.${key}`) : [],
     )
   }
-  if (node.items !== undefined) return settingsOf(node.items as SchemaNode, `${path}[]`)
+  const item = node.items as SchemaNode | undefined
+  if (item?.properties !== undefined) return settingsOf(item, `${path}[]`)
   return [{ key: path.split('.').at(-1) ?? '', path, schema: node }]
 }
 

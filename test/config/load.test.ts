@@ -9,6 +9,13 @@ const nodes = 'nodes: [{ name: node1, address: pg-0 }]'
 const monitor = 'monitor: { user: pgha }'
 const file = (...lines: string[]) => lines.join('\n')
 
+describe('admin.hosts', () => {
+  test('comes out as request headers are compared: in small letters, without the last dot', () => {
+    const { admin } = mustLoad(`${MINIMAL}\nadmin: { hosts: [Reverse-Proxy, pgha.example.] }`)
+    expect(admin?.hosts).toEqual(['reverse-proxy', 'pgha.example'])
+  })
+})
+
 describe('a minimal file', () => {
   test('gets every default', () => {
     expect(mustLoad(MINIMAL)).toEqual({
@@ -44,7 +51,7 @@ describe('a minimal file', () => {
       keepalive: { clientMs: 60_000, serverMs: 60_000 },
       shutdown: { graceMs: 30_000 },
       workers: 1,
-      admin: { address: { host: '127.0.0.1', port: 8432 }, token: null, tokenFile: null },
+      admin: { address: { host: '127.0.0.1', port: 8432 }, hosts: [], token: null, tokenFile: null },
       stateDir: '/var/lib/pgha-proxy',
       log: { level: 'info', format: 'auto' },
     })
@@ -303,6 +310,23 @@ describe('wrong files', () => {
         'ha.yaml:3: monitor.user: starts with *, which is a YAML alias, and no such anchor (&) stands above',
         '  expected quotes around it when it is meant as text',
       ],
+    ],
+    [
+      'names for the admin server that are none',
+      file(listeners, nodes, monitor, 'admin:', '  hosts: [127.0.0.1, "proxy:8432", "a b"]'),
+      [
+        'ha.yaml:5: admin.hosts[0]: is an address, which needs no permission: "127.0.0.1"',
+        '  expected the name of a host, without a port',
+        'ha.yaml:5: admin.hosts[1]: names more than a host: "proxy:8432"',
+        '  expected the name of a host, without a port',
+        'ha.yaml:5: admin.hosts[2]: is no valid host name: "a b"',
+        '  expected the name of a host, without a port',
+      ],
+    ],
+    [
+      'one name for the admin server that is no list',
+      file(listeners, nodes, monitor, 'admin: { hosts: reverse-proxy }'),
+      ['ha.yaml:4: admin.hosts: is a single value', '  expected a list with at least one entry'],
     ],
     [
       'a fast pace slower than the steady one',

@@ -35,7 +35,9 @@ afterEach(async () => {
   for (const server of servers.splice(0)) await server.close()
 })
 
-async function start(options: { token?: string | null; isReady?: () => boolean; result?: OrderResult } = {}) {
+async function start(
+  options: { hosts?: string[]; token?: string | null; isReady?: () => boolean; result?: OrderResult } = {},
+) {
   const orders: string[] = []
   const log: unknown[] = []
   const order = (name: string) => async (node: string) => {
@@ -44,6 +46,7 @@ async function start(options: { token?: string | null; isReady?: () => boolean; 
   }
   const server = new AdminServer({
     address: { host: '127.0.0.1', port: 0 },
+    hosts: options.hosts ?? [],
     token: options.token === undefined ? TOKEN : options.token,
     actions: {
       status: () => STATUS,
@@ -163,6 +166,20 @@ describe('a question', () => {
     },
   )
 
+  it.each(['reverse-proxy', 'reverse-proxy:8432', 'Reverse-Proxy.:8432'])(
+    'with the host %j is answered when admin.hosts names it',
+    async (host) => {
+      const { ask } = await start({ hosts: ['reverse-proxy'] })
+      expect((await ask('GET', '/api/status', { headers: { host } })).status).toBe(200)
+      expect((await ask('GET', '/api/status', { headers: { host: `x-${host}` } })).status).toBe(403)
+    },
+  )
+
+  it('for a name that is not in admin.hosts is told where to name it', async () => {
+    const { ask } = await start()
+    expect((await ask('GET', '/livez', { headers: { host: 'reverse-proxy' } })).body).toContain('admin.hosts')
+  })
+
   it('from a page of any origin is refused', async () => {
     const { ask, orders } = await start()
     for (const origin of ['http://evil.example', 'http://127.0.0.1', 'null']) {
@@ -260,6 +277,7 @@ describe('AdminServer', () => {
     const { port } = await start()
     const second = new AdminServer({
       address: { host: '127.0.0.1', port },
+      hosts: [],
       token: null,
       actions: {
         status: () => STATUS,
