@@ -1,12 +1,14 @@
 /**
  * `npm test`: every suite that this machine can run, one class of tests after the other, and one line at the end that
- * says what was left out and why. With `PGHA_TEST_REQUIRE=all` anything left out is a failure.
+ * says what was left out and why. With `PGHA_TEST_REQUIRE=all` anything left out is a failure. A word after it names one
+ * class (`npm run test:docker`).
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
+import { engineAvailable } from './docker/engine.ts'
 import { LEFT_OUT_FILE } from './support/left-out.ts'
 import { findBinaries } from './support/postgres-binaries.ts'
 import { repmgrAvailable } from './support/repmgr-binaries.ts'
@@ -23,7 +25,10 @@ const SUITES: readonly Suite[] = [
   { name: 'pure and loopback', projects: ['pure', 'net'], available: true },
   { name: 'PostgreSQL', projects: ['pg'], available: 'missing' in anyPostgres ? anyPostgres.missing : true },
   { name: 'repmgr', projects: ['repmgr'], available: repmgrAvailable() },
+  { name: 'Docker', projects: ['docker'], available: engineAvailable() },
 ]
+const [only] = process.argv.slice(2)
+const suites = SUITES.filter(({ projects }) => only === undefined || projects.includes(only))
 
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`)
@@ -36,7 +41,7 @@ const env = { ...process.env, [LEFT_OUT_FILE]: leftOutFile }
 
 const failed: string[] = []
 const leftOut: string[] = []
-for (const { name, projects, available } of SUITES) {
+for (const { name, projects, available } of suites) {
   if (available !== true) {
     leftOut.push(`${name} (${available})`)
     continue

@@ -1,0 +1,266 @@
+/**
+ * The stage of a container scenario: nodes with repmgrd, the proxy, and clients, in networks of their own; and the
+ * verdict on what the clients saw. Whoever starts a cluster stops it. Test support.
+ */
+import { randomInt, randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { onTestFailed } from 'vitest'
+import { waitFor } from '../support/condition.ts'
+import { type ClientOptions, DockerClients } from './docker-clients.ts'
+import { DockerNode } from './docker-node.ts'
+import { DockerProxy } from './docker-proxy.ts'
+import { docker, removeLeftovers, TEST_LABEL } from './engine.ts'
+import { IMAGES, type Major } from './images.ts'
+import { type Facts, judge, parseHistory, summarize, type Verdict } from './verdict.ts'
+
+const INITDB = fileURLToPath(new URL('../../docker/initdb', import.meta.url))
+const PASSWORDS = {
+  POSTGRESQL_PASSWORD: 'test-postgres',
+  REPMGR_PASSWORD: 'test-repmgr',
+  ADMIN_USER_PASSWORD: 'test-admin',
+  BEACONX_APP_PASSWORD: 'test-app',
+  PGHA_MONITOR_PASSWORD: 'test-monitor',
+} as const
+
+export interface DockerClusterOptions {
+  /** Data nodes: pg-0, pg-1 …; default 3. */
+  readonly nodes?: 2 | 3
+  /** PostgreSQL's major version; default 15. */
+  readonly major?: Major
+  /** Adds pg-witness. */
+  readonly witness?: boolean
+  /**
+   * The proxy and the clients reach the nodes through a second network: so the nodes can be cut off from each other and
+   * not from the proxy, and the reverse.
+   */
+  readonly apart?: boolean
+  /** A subnet of the test's own, so that a container can be given the address of another. */
+  readonly fixedAddresses?: boolean
+  /** Merged into the proxy's configuration, section by section. */
+  readonly proxy?: Readonly<Record<string, unknown>>
+  /** `false`: without a proxy and clients at first. */
+  readonly withProxy?: boolean
+  readonly clients?: ClientOptions
+}
+
+export class DockerCluster {
+  /** Replication, and everything else unless the proxy is apart. */
+  readonly network: string
+  /** Where the proxy and the clients are. */
+  readonly front: string
+  readonly nodes: readonly DockerNode[]
+  readonly #options: DockerClusterOptions
+  readonly #proxies: DockerProxy[] = []
+  #clients: DockerClients | null = null
+
+  private constructor(options: DockerClusterOptions) {
+    const id = randomUUID().slice(0, 8)
+    this.#options = options
+    this.network = `pgha-test-${id}`
+    this.front = options.apart === true ? `${this.network}-front` : this.network
+    const count = options.nodes ?? 3
+    const names = Array.from({ length: count }, (_, index) => `pg-${index}`)
+    const partners = names.join(',')
+    this.nodes = [
+      ...names.map((name) => this.#makeNode(name, partners)),
+      ...(options.witness === true ? [this.#makeNode('pg-witness', partners)] : []),
+    ]
+  }
+
+  /** All nodes registered and streaming, the proxy serving pg-0, and every client with its first invoices. */
+  static async start(options: DockerClusterOptions = {}): Promise<DockerCluster> {
+    const cluster = new DockerCluster(options)
+    onTestFailed(() => cluster.#tell())
+    const startedAt = performance.now()
+    for (const network of new Set([cluster.network, cluster.front])) await cluster.#createNetwork(network)
+    await Promise.all(cluster.nodes.map((node) => node.create()))
+    await cluster.settle('pg-0')
+    if (options.withProxy !== false) {
+      await cluster.startProxy()
+      await cluster.proxy.waitUntilServing('pg-0')
+      process.stderr.write(
+        `cluster of ${cluster.nodes.length} and proxy up: ${seconds(performance.now() - startedAt)}\n`,
+      )
+      await cluster.startClients()
+    }
+    return cluster
+  }
+
+  node(name: string): DockerNode {
+    const found = this.nodes.find((node) => node.name === name)
+    if (found === undefined) throw new Error(`there is no ${name}`)
+    return found
+  }
+
+  /** The proxy that was started last. */
+  get proxy(): DockerProxy {
+    const proxy = this.#proxies.at(-1)
+    if (proxy === undefined) throw new Error('no proxy has been started')
+    return proxy
+  }
+
+  get clients(): DockerClients {
+    if (this.#clients === null) throw new Error('no clients have been started')
+    return this.#clients
+  }
+
+  async startProxy(alias = 'reverse-proxy', overrides: Readonly<Record<string, unknown>> = {}): Promise<DockerProxy> {
+    const config = merge(this.#proxyConfig(), this.#options.proxy ?? {}, overrides)
+    const proxy = await DockerProxy.start({ endpoints: [{ network: this.front, alias }], config })
+    this.#proxies.push(proxy)
+    return proxy
+  }
+
+  async startClients(options: ClientOptions = this.#options.clients ?? {}): Promise<void> {
+    const login = {
+      PGHOST: 'reverse-proxy',
+      PGPORT: '5432',
+      PGDATABASE: 'einvoice',
+      PGUSER: 'beaconx_app',
+      PGPASSWORD: PASSWORDS.BEACONX_APP_PASSWORD,
+    }
+    this.#clients = await DockerClients.start({ network: this.front, alias: 'clients' }, login, options)
+    await this.#clients.waitForMore(2)
+  }
+
+  /** Waits until every other data node replicates from `primary`, whose own rows say so. */
+  async settle(primary: string, others = this.#dataNodes().filter((node) => node.name !== primary)): Promise<void> {
+    await this.waitUntilRegistered(primary)
+    await Promise.all(others.map((node) => node.waitUntilFollowing(primary)))
+  }
+
+  /** Waits until the node's own `repmgr.nodes` says that it is the primary. */
+  async waitUntilRegistered(primary: string, timeoutMs = 40_000): Promise<void> {
+    const sql = `SELECT node_name FROM repmgr.nodes WHERE type = 'primary' AND active`
+    await waitFor(`${primary} to be registered as primary`, () => this.node(primary).ask(sql), {
+      until: (answer) => answer === primary,
+      timeoutMs,
+    })
+  }
+
+  /** Has the clients finish and judges what they saw against what `primary`, the last one, holds. */
+  async verdict(primary: string): Promise<Verdict> {
+    const ledger = await this.clients.stop()
+    const facts = await this.#facts(primary)
+    const verdict = judge(ledger, facts)
+    process.stderr.write(`${summarize(verdict, facts)}\n`)
+    return verdict
+  }
+
+  /**
+   * How long clients could not write, around `since`: until the new primary took writes, by its own log, and from then
+   * until a client was told of one.
+   */
+  async outage(since: number, primary: string): Promise<{ readonly clusterMs: number; readonly proxyMs: number }> {
+    const readyAt = await this.node(primary).lastLogged('database system is ready to accept connections')
+    const { acknowledged } = await this.clients.ledger()
+    const first = acknowledged.find(({ node, at }) => node === primary && at > since)
+    if (readyAt === null || first === undefined) throw new Error(`${primary} has not taken over`)
+    const outage = { clusterMs: readyAt - since, proxyMs: first.at - readyAt }
+    process.stderr.write(
+      `outage: ${seconds(outage.clusterMs)} until ${primary} took writes, then ${Math.round(outage.proxyMs)} ms\n`,
+    )
+    return outage
+  }
+
+  /** Removes everything that tests have made. */
+  async stop(): Promise<void> {
+    await removeLeftovers()
+  }
+
+  #dataNodes(): readonly DockerNode[] {
+    return this.nodes.filter(({ name }) => name !== 'pg-witness')
+  }
+
+  #makeNode(name: string, partners: string): DockerNode {
+    const { major = 15 } = this.#options
+    const networks = [...new Set([this.network, this.front])]
+    return new DockerNode({
+      name,
+      image: IMAGES.postgres[major],
+      environment: {
+        ...PASSWORDS,
+        POSTGRESQL_FSYNC: 'off',
+        REPMGR_NODE_NAME: name,
+        REPMGR_NODE_NETWORK_NAME: name,
+        REPMGR_PRIMARY_HOST: 'pg-0',
+        REPMGR_PARTNER_NODES: partners,
+        REPMGR_RECONNECT_ATTEMPTS: '3',
+        REPMGR_RECONNECT_INTERVAL: '1',
+        REPMGR_CONNECT_TIMEOUT: '2',
+        ...(name === 'pg-witness' ? { REPMGR_NODE_TYPE: 'witness', REPMGR_NODE_ID: '1900' } : {}),
+      },
+      endpoints: networks.map((network) => ({ network, alias: name })),
+      folders: [{ source: INITDB, target: '/docker-entrypoint-initdb.d' }],
+    })
+  }
+
+  #proxyConfig(): Readonly<Record<string, unknown>> {
+    return {
+      listeners: [{ address: '0.0.0.0:5432', route: 'primary' }],
+      nodes: this.#dataNodes().map(({ name }) => ({ name, address: `${name}:5432` })),
+      monitor: { user: 'pgha', password: PASSWORDS.PGHA_MONITOR_PASSWORD, database: 'repmgr' },
+      hold: { timeout: '60s' },
+      admin: { address: '0.0.0.0:8432' },
+      shutdown: { grace: '0s' },
+    }
+  }
+
+  async #createNetwork(name: string): Promise<void> {
+    // Out of a range that the engine does not give away by itself.
+    const subnet =
+      this.#options.fixedAddresses === true ? ['--subnet', `10.${randomInt(200, 250)}.${randomInt(1, 250)}.0/24`] : []
+    await docker('network', 'create', '--label', `${TEST_LABEL}=network`, ...subnet, name)
+  }
+
+  async #facts(primary: string): Promise<Facts> {
+    const node = this.node(primary)
+    const file = await node.ask('SELECT pg_walfile_name(pg_current_wal_lsn())')
+    const historyName = `pg_wal/${file.slice(0, 8)}.history`
+    const history = await node.ask(`SELECT pg_read_file('${historyName}', true)`)
+    const stored = await node.ask('SELECT number FROM invoices', 'einvoice')
+    const logs = (await Promise.all(this.#proxies.map((proxy) => proxy.log()))).flat()
+    const acceptedAt = new Map<number, number>()
+    let loginsCutShort = 0
+    for (const record of logs) {
+      const epoch = record['epoch'] as { timelineId: number } | undefined
+      if (record.msg === 'primary accepted' && epoch !== undefined) {
+        acceptedAt.set(epoch.timelineId, new Date(record.time).getTime())
+      }
+      if (record.msg === 'session ended' && record['reason'] === 'login-interrupted') loginsCutShort += 1
+    }
+    return {
+      timelineId: Number.parseInt(file.slice(0, 8), 16),
+      forks: parseHistory(history),
+      stored: new Set(stored.split('\n')),
+      acceptedAt,
+      loginsCutShort,
+    }
+  }
+
+  async #tell(): Promise<void> {
+    const say = async (name: string, tail: () => Promise<string>): Promise<void> => {
+      process.stderr.write(`--- ${name} ---\n${await tail().catch((error: unknown) => String(error))}\n`)
+    }
+    for (const proxy of this.#proxies) await say('reverse-proxy', () => proxy.tail(60))
+    for (const node of this.nodes)
+      await say(node.name, async () => (await node.log()).split('\n').slice(-25).join('\n'))
+  }
+}
+
+function merge(...layers: readonly Readonly<Record<string, unknown>>[]): Record<string, unknown> {
+  const merged: Record<string, unknown> = {}
+  for (const [key, value] of layers.flatMap((layer) => Object.entries(layer))) {
+    const before = merged[key]
+    merged[key] = isSection(before) && isSection(value) ? { ...before, ...value } : value
+  }
+  return merged
+}
+
+function isSection(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1_000).toFixed(2)} s`
+}
