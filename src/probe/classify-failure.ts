@@ -49,6 +49,7 @@ const VAGUENESS: readonly FailureClass[] = [
   'permission',
   'auth',
   'protocol',
+  'vanished',
   'dns',
   'timeout',
 ]
@@ -87,6 +88,8 @@ const FAILURE_OF_SYSTEM_CODE: ReadonlyMap<string, FailureClass> = new Map(
   } as const),
 )
 
+const NO_SUCH_NAME: ReadonlySet<string> = new Set(['ENOTFOUND', 'EAI_NONAME', 'EAI_NODATA', 'ENODATA'])
+
 /**
  * The class and the operator's line of anything a probe can throw. Total: an unknown error is `protocol`. `secret` is
  * the password that was sent: a hostile server may have put it into its answer, and it is taken out of the line.
@@ -116,6 +119,11 @@ export function classifyFailure(error: unknown, secret: string | null = null): P
   if (text.startsWith('Connection terminated')) return tell('reset', 'the server closed the connection without a word')
   if (text.startsWith('SASL')) return tell('auth', text)
   return tell('protocol', text)
+}
+
+/** True when the resolver says that there is no such name, and not merely that it could not find out. */
+export function isNameGone(error: unknown): boolean {
+  return error instanceof Error && NO_SUCH_NAME.has(systemCode(error))
 }
 
 /** The observation of a probe that ran out of time, told with the stage that never answered. */

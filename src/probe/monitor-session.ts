@@ -27,7 +27,7 @@ export interface MonitorSessionOptions {
   readonly access: MonitorAccess
   readonly lookup: LookupFunction
   readonly clock: Clock
-  readonly onLost: (detail: string) => void
+  readonly onLost: (why: ProbeFailure) => void
 }
 
 /** A session of our own; not to be used by two at a time. Every method but `destroy` may reject with any error. */
@@ -77,7 +77,7 @@ export function createMonitorSession(options: MonitorSessionOptions): MonitorSes
     const wasOpen = state === 'open'
     state = 'closed'
     stream?.destroy()
-    if (wasOpen) options.onLost(classifyFailure(withNotice(error), secret).detail)
+    if (wasOpen) options.onLost(classifyFailure(withNotice(error), secret))
   }
 
   const withNotice = (error: unknown): unknown => {

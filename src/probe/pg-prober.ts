@@ -15,7 +15,7 @@ import { createSharedLookup } from '../net/shared-lookup.ts'
 import type { Clock, NodeIdentity, Prober } from '../ports.ts'
 import type { NodeAnswer, Observation } from '../topology/observation.ts'
 import type { ProbeCapabilities } from './capabilities.ts'
-import { classifyFailure, type ProbeFailure, timeoutFailure } from './classify-failure.ts'
+import { classifyFailure, isNameGone, type ProbeFailure, timeoutFailure } from './classify-failure.ts'
 import type { MonitorAccess } from './monitor-access.ts'
 import { createMonitorSession, type MonitorSession } from './monitor-session.ts'
 
@@ -60,6 +60,8 @@ export function createPgProber(options: PgProberOptions): PgProber {
   const leaving = new Set<Promise<void>>()
   let session: MonitorSession | null = null
   let renewAt = 0
+  /** The server's side has ended a session of ours, and none has been open since. */
+  let hungUp = false
   let capabilities: ProbeCapabilities | null = null
   let turn: Promise<unknown> = Promise.resolve()
   let interrupt: ((failure: ProbeFailure) => void) | null = null
@@ -71,7 +73,8 @@ export function createPgProber(options: PgProberOptions): PgProber {
       access: monitor,
       lookup,
       clock,
-      onLost: (detail) => {
+      onLost: ({ failure, detail }) => {
+        hungUp ||= failure === 'reset'
         if (created === session) onSessionEvent({ kind: 'lost', detail })
       },
     })
@@ -91,6 +94,13 @@ export function createPgProber(options: PgProberOptions): PgProber {
     failure,
     detail,
   })
+
+  /** A name that is gone says nothing; that it went together with its server's connections says a lot. */
+  const classify = (asked: MonitorSession, error: unknown): ProbeFailure => {
+    const { failure, detail } = asked.classify(error)
+    if (failure !== 'dns' || !hungUp || !isNameGone(error)) return { failure, detail }
+    return { failure: 'vanished', detail: `it ended the monitoring session, and now: ${detail}` }
+  }
 
   const answered = (attempt: Attempt, answer: NodeAnswer): Observation => ({
     kind: 'answered',
@@ -117,7 +127,7 @@ export function createPgProber(options: PgProberOptions): PgProber {
       capabilities = fresh.capabilities() ?? capabilities
       answer = await fresh.ask()
     } catch (error) {
-      const failure = fresh.classify(error)
+      const failure = classify(fresh, error)
       leave(fresh)
       if (attempt.abandoned) return failed(attempt, failure)
       // Neither says anything against the server, and the session that is there can still be asked.
@@ -138,6 +148,7 @@ export function createPgProber(options: PgProberOptions): PgProber {
       return answered(attempt, answer)
     }
     session = fresh
+    hungUp = false
     renewAt = clock.now() + sessionRenewMs
     leave(old)
     const learned = fresh.capabilities()

@@ -77,6 +77,8 @@ export interface NodeAnswer {
  * - `reset`: the connection broke; the server died, or a box between cut it.
  * - `timeout`: frozen, cut off or dead, which cannot be told apart.
  * - `dns`: the name did not resolve.
+ * - `vanished`: its side ended our session, and since then its name does not exist. So a container leaves that was
+ *   killed or stopped: it never refuses a connection, because the name goes with it.
  * - `starting-up`, `shutting-down`, `recovering`: FATAL 57P03, which says nothing about the role.
  * - `too-many-connections`: 53300, alive but not observable.
  * - `auth`: 28xxx or 3D000, alive but not observable.
@@ -88,6 +90,7 @@ export const FAILURE_CLASSES = [
   'reset',
   'timeout',
   'dns',
+  'vanished',
   'starting-up',
   'shutting-down',
   'recovering',

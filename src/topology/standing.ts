@@ -34,7 +34,10 @@ export type Standing =
   | { readonly kind: 'rejecting'; readonly run: FailureRun }
   /** F and its like: alive, but it does not let us look. `lastAnswer` is what it said before. */
   | { readonly kind: 'unobservable'; readonly run: FailureRun }
-  /** R: nobody listens. `proven` after two refusals at least REFUSED_PROOF_GAP_MS apart. */
+  /**
+   * R: nobody listens, or it has vanished. `proven` after two refusals at least REFUSED_PROOF_GAP_MS apart; a name that
+   * is gone never proves enough to end a session.
+   */
   | { readonly kind: 'refused'; readonly run: FailureRun; readonly proven: boolean }
   /** T: no answer; frozen, cut off and dead cannot be told apart. */
   | { readonly kind: 'silent'; readonly run: FailureRun }
@@ -88,6 +91,8 @@ export function readStanding(
       return { kind: 'silent', run: failing }
     case 'refused':
       return { kind: 'refused', run: failing, proven: isRefusalProven(failing) }
+    case 'vanished':
+      return { kind: 'refused', run: failing, proven: false }
     case 'starting-up':
     case 'shutting-down':
     case 'recovering':
@@ -159,7 +164,7 @@ export function describeStanding(standing: Standing): string {
     case 'unobservable':
       return `is alive but cannot be observed (${standing.run.failure.replaceAll('-', ' ')})`
     case 'refused':
-      return 'refuses connections'
+      return standing.run.failure === 'vanished' ? 'hung up, and its name is gone' : 'refuses connections'
     case 'silent':
       return SILENCE[standing.run.failure] ?? 'does not answer'
     default: {

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import { createServer, type LookupFunction, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { MonitorAccess } from '../../src/probe/monitor-access.ts'
 import { createPgProber, type MonitorSessionEvent, type PgProber } from '../../src/probe/pg-prober.ts'
@@ -36,6 +36,7 @@ interface ProberSetup {
   readonly access?: Partial<MonitorAccess>
   readonly sessionRenewMs?: number
   readonly host?: string
+  readonly lookup?: LookupFunction
 }
 
 function proberOf(port: number, setup: ProberSetup = {}): PgProber & { readonly events: MonitorSessionEvent[] } {
@@ -52,6 +53,7 @@ function proberOf(port: number, setup: ProberSetup = {}): PgProber & { readonly 
     },
     clock: realClock,
     onSessionEvent: (event) => events.push(event),
+    ...(setup.lookup === undefined ? {} : { lookup: setup.lookup }),
     ...(setup.sessionRenewMs === undefined ? {} : { sessionRenewMs: setup.sessionRenewMs }),
   })
   cleanUps.push(prober.close)
@@ -153,6 +155,76 @@ describe('a probe of something else than a healthy PostgreSQL', () => {
 
   it('tells a name that does not resolve', async () => {
     expect(await ask(proberOf(5432, { host: 'no..name' }))).toMatchObject({ failure: 'dns' })
+  })
+
+  describe('whose name is gone', () => {
+    /** A resolver that knows pg-0 until `answer` says otherwise. */
+    function resolver(): { lookup: LookupFunction; code: string | null } {
+      const state = {
+        code: null as string | null,
+        lookup: ((name, options, callback) => {
+          const { code } = state
+          if (code === null)
+            callback(null, options.all === true ? [{ address: '127.0.0.1', family: 4 }] : '127.0.0.1', 4)
+          else callback(Object.assign(new Error(`getaddrinfo ${code} ${name}`), { code }), [])
+        }) as LookupFunction,
+      }
+      return state
+    }
+
+    async function talkTo(over: 'ended' | 'kept') {
+      const sockets: Socket[] = []
+      const state = { isSilent: false }
+      const script = servePrimary(() => state.isSilent)
+      const { port } = await serve((socket, ...rest) => {
+        sockets.push(socket)
+        script(socket, ...rest)
+      })
+      const names = resolver()
+      const prober = proberOf(port, {
+        host: 'pg-0',
+        lookup: names.lookup,
+        access: { timeoutMs: SHORT_MS },
+        sessionRenewMs: over === 'kept' ? 0 : 60_000,
+      })
+      expect(await ask(prober)).toMatchObject({ kind: 'answered' })
+      if (over === 'ended') {
+        for (const socket of sockets) socket.end()
+        await waitFor('the session to be lost', () => prober.events.some(({ kind }) => kind === 'lost'))
+      }
+      return { prober, names, server: state }
+    }
+
+    it('has vanished when it had ended our session', async () => {
+      const { prober, names } = await talkTo('ended')
+      names.code = 'ENOTFOUND'
+      expect(await ask(prober)).toMatchObject({
+        failure: 'vanished',
+        detail: 'it ended the monitoring session, and now: getaddrinfo ENOTFOUND pg-0',
+      })
+      expect(await ask(prober)).toMatchObject({ failure: 'vanished' })
+    })
+
+    it('is merely not found when the resolver could not find out', async () => {
+      const { prober, names } = await talkTo('ended')
+      names.code = 'EAI_AGAIN'
+      expect(await ask(prober)).toMatchObject({ failure: 'dns' })
+    })
+
+    it('answers on while our session is there', async () => {
+      const { prober, names } = await talkTo('kept')
+      names.code = 'ENOTFOUND'
+      expect(await ask(prober)).toMatchObject({ kind: 'answered' })
+    })
+
+    it('is merely not found when it was back since, and then fell silent', async () => {
+      const { prober, names, server } = await talkTo('ended')
+      expect(await ask(prober)).toMatchObject({ kind: 'answered' })
+      server.isSilent = true
+      expect(await ask(prober)).toMatchObject({ failure: 'timeout' })
+      names.code = 'ENOTFOUND'
+      expect(await ask(prober)).toMatchObject({ failure: 'dns' })
+    })
   })
 
   it('tries every address of a name', async () => {

@@ -240,6 +240,39 @@ const TRUTH_TABLE: readonly Row[] = [
   },
 ]
 
+/** What becomes of rows above where nodes go by names that come and go with them. */
+const NAMED_NODES: readonly Row[] = [
+  {
+    rule: '5, in containers: accepts a promoted node without a row at once when the incumbent has vanished',
+    epoch: '1 node1',
+    before: [[HEALTHY, 50]],
+    says: ['V', 'P2-', 'S?'],
+    verdict: 'serving node2',
+    epochAfter: '2 node2',
+  },
+  {
+    rule: '3, in containers: ends no session of a node whose name is gone, however long',
+    epoch: '1 node1',
+    before: [
+      [HEALTHY, 50],
+      [['V', 'S?', 'S?'], 1_000],
+    ],
+    says: ['V', 'S?', 'S?'],
+    verdict: 'no-primary',
+    epochAfter: '1 node1',
+    sessions: { node1: 'keep' },
+  },
+  {
+    rule: '12, by name: waits for the grace when the incumbent’s name merely does not resolve',
+    epoch: '1 node1',
+    before: [[HEALTHY, 50]],
+    says: ['N', 'P2-', 'S?'],
+    verdict: 'uncertain',
+    epochAfter: '1 node1',
+    sessions: { node1: 'keep' },
+  },
+]
+
 function play(row: Row): Scenario {
   const scenario = new Scenario({ nodes: row.says.length, ...(row.epoch === undefined ? {} : { epoch: row.epoch }) })
   for (const [says, forMs] of row.before ?? []) scenario.repeat(says, forMs)
@@ -247,7 +280,7 @@ function play(row: Row): Scenario {
 }
 
 describe('the truth table', () => {
-  it.each(TRUTH_TABLE)('$rule', (row) => {
+  it.each([...TRUTH_TABLE, ...NAMED_NODES])('$rule', (row) => {
     const scenario = play(row)
     expect({ verdict: scenario.verdict, epoch: scenario.epoch, reason: scenario.decision?.reason }).toMatchObject({
       verdict: row.verdict,

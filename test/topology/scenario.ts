@@ -38,6 +38,7 @@ const FAILURES: Readonly<Record<string, FailureClass>> = {
   R: 'refused',
   T: 'timeout',
   N: 'dns',
+  V: 'vanished',
   Z: 'reset',
 }
 

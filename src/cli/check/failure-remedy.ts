@@ -22,6 +22,8 @@ export function remedyOfFailure({ failure, detail }: FailureRun, monitor: Monito
       )
     case 'dns':
       return only('correct the name in its address, or the resolver of this machine')
+    case 'vanished':
+      return only('start its container or machine again; its name went together with its connections')
     case 'starting-up':
     case 'recovering':
       return only('wait until it is up: it does not say before what it is')
