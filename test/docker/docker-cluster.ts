@@ -4,7 +4,6 @@
  */
 import { randomInt, randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import { onTestFailed } from 'vitest'
 import { waitFor } from '../support/condition.ts'
 import { type ClientOptions, DockerClients } from './docker-clients.ts'
 import { DockerNode } from './docker-node.ts'
@@ -70,20 +69,23 @@ export class DockerCluster {
   /** All nodes registered and streaming, the proxy serving pg-0, and every client with its first invoices. */
   static async start(options: DockerClusterOptions = {}): Promise<DockerCluster> {
     const cluster = new DockerCluster(options)
-    onTestFailed(() => cluster.#tell())
-    const startedAt = performance.now()
-    for (const network of new Set([cluster.network, cluster.front])) await cluster.#createNetwork(network)
-    await Promise.all(cluster.nodes.map((node) => node.create()))
-    await cluster.settle('pg-0')
-    if (options.withProxy !== false) {
-      await cluster.startProxy()
-      await cluster.proxy.waitUntilServing('pg-0')
-      process.stderr.write(
-        `cluster of ${cluster.nodes.length} and proxy up: ${seconds(performance.now() - startedAt)}\n`,
-      )
-      await cluster.startClients()
-    }
+    await cluster.#start().catch(async (error: unknown) => {
+      await cluster.stop({ hasFailed: true })
+      throw error
+    })
     return cluster
+  }
+
+  async #start(): Promise<void> {
+    const startedAt = performance.now()
+    for (const network of new Set([this.network, this.front])) await this.#createNetwork(network)
+    await Promise.all(this.nodes.map((node) => node.create()))
+    await this.settle('pg-0')
+    if (this.#options.withProxy === false) return
+    await this.startProxy()
+    await this.proxy.waitUntilServing('pg-0')
+    process.stderr.write(`cluster of ${this.nodes.length} and proxy up: ${seconds(performance.now() - startedAt)}\n`)
+    await this.startClients()
   }
 
   node(name: string): DockerNode {
@@ -123,9 +125,23 @@ export class DockerCluster {
     await this.#clients.waitForMore(2)
   }
 
-  /** Waits until every other data node replicates from `primary`, whose own rows say so. */
-  async settle(primary: string, others = this.#dataNodes().filter((node) => node.name !== primary)): Promise<void> {
+  /** Waits until another node has been promoted, whichever repmgrd chose, and gives its name. */
+  async successorOf(primary: string, timeoutMs = 40_000): Promise<string> {
+    const others = this.#dataNodes().filter(({ name }) => name !== primary)
+    const promoted = async (): Promise<string | undefined> => {
+      for (const node of others) {
+        const answer = await node.ask('SELECT pg_is_in_recovery()').catch(() => '')
+        if (answer === 'f') return node.name
+      }
+      return undefined
+    }
+    return (await waitFor(`a successor of ${primary}`, promoted, { timeoutMs })) ?? ''
+  }
+
+  /** Waits until the other data nodes replicate from `primary`, whose own rows say so. */
+  async settle(primary: string, except: readonly string[] = []): Promise<void> {
     await this.waitUntilRegistered(primary)
+    const others = this.#dataNodes().filter(({ name }) => name !== primary && !except.includes(name))
     await Promise.all(others.map((node) => node.waitUntilFollowing(primary)))
   }
 
@@ -138,8 +154,9 @@ export class DockerCluster {
     })
   }
 
-  /** Has the clients finish and judges what they saw against what `primary`, the last one, holds. */
+  /** Waits until all clients have written on `primary` once more, has them finish, and judges what they saw against what `primary`, the last one, holds. */
   async verdict(primary: string): Promise<Verdict> {
+    await this.clients.waitForMore(3, primary)
     const ledger = await this.clients.stop()
     const facts = await this.#facts(primary)
     const verdict = judge(ledger, facts)
@@ -163,8 +180,9 @@ export class DockerCluster {
     return outage
   }
 
-  /** Removes everything that tests have made. */
-  async stop(): Promise<void> {
+  /** Removes everything that tests have made. After a failure it first shows what everybody said last. */
+  async stop({ hasFailed }: { readonly hasFailed: boolean }): Promise<void> {
+    if (hasFailed) await this.#tell()
     await removeLeftovers()
   }
 
@@ -188,6 +206,7 @@ export class DockerCluster {
         REPMGR_RECONNECT_ATTEMPTS: '3',
         REPMGR_RECONNECT_INTERVAL: '1',
         REPMGR_CONNECT_TIMEOUT: '2',
+        REPMGR_MONITOR_INTERVAL_SECS: '1',
         ...(name === 'pg-witness' ? { REPMGR_NODE_TYPE: 'witness', REPMGR_NODE_ID: '1900' } : {}),
       },
       endpoints: networks.map((network) => ({ network, alias: name })),
@@ -216,8 +235,9 @@ export class DockerCluster {
   async #facts(primary: string): Promise<Facts> {
     const node = this.node(primary)
     const file = await node.ask('SELECT pg_walfile_name(pg_current_wal_lsn())')
-    const historyName = `pg_wal/${file.slice(0, 8)}.history`
-    const history = await node.ask(`SELECT pg_read_file('${historyName}', true)`)
+    const timelineId = Number.parseInt(file.slice(0, 8), 16)
+    // The first timeline has no history.
+    const history = timelineId === 1 ? '' : await node.ask(`SELECT pg_read_file('pg_wal/${file.slice(0, 8)}.history')`)
     const stored = await node.ask('SELECT number FROM invoices', 'einvoice')
     const logs = (await Promise.all(this.#proxies.map((proxy) => proxy.log()))).flat()
     const acceptedAt = new Map<number, number>()
@@ -230,11 +250,12 @@ export class DockerCluster {
       if (record.msg === 'session ended' && record['reason'] === 'login-interrupted') loginsCutShort += 1
     }
     return {
-      timelineId: Number.parseInt(file.slice(0, 8), 16),
+      timelineId,
       forks: parseHistory(history),
       stored: new Set(stored.split('\n')),
       acceptedAt,
       loginsCutShort,
+      proxyAway: this.#proxies.flatMap((proxy) => proxy.away),
     }
   }
 

@@ -19,8 +19,10 @@ export interface NodeSpec {
   readonly folders: readonly { readonly source: string; readonly target: string }[]
 }
 
-const DATA = '/var/lib/postgresql/data'
+const DATA = '/var/lib/postgresql'
 const START_TIMEOUT_MS = 90_000
+/** What a node that does not start has to say about it comes first. */
+const START_LOG_LENGTH_MAX = 8_000
 
 export class DockerNode {
   readonly name: string
@@ -37,17 +39,24 @@ export class DockerNode {
   /** Makes the container and waits until it is healthy, which means registered as well; or only until it runs. */
   async create(until: 'healthy' | 'running' = 'healthy'): Promise<void> {
     const { image, environment, endpoints, folders } = this.#spec
+    let said = ''
     const container = new ClusterContainer(image, endpoints)
       .withVolume(this.#volume, DATA)
       .withHostname(this.name)
       .withEnvironment({ ...environment })
       .withCopyDirectoriesToContainer([...folders])
       .withStartupTimeout(START_TIMEOUT_MS)
+      .withLogConsumer((stream) => {
+        stream.on('data', (line: string | Buffer) => {
+          if (said.length < START_LOG_LENGTH_MAX) said += line.toString()
+        })
+        stream.on('error', () => undefined)
+      })
       .withWaitStrategy(until === 'healthy' ? Wait.forHealthCheck() : Wait.forLogMessage(/\S/))
     try {
       this.#container = await container.start()
     } catch (error) {
-      throw new Error(`${this.name} does not start: ${(error as Error).message}`, { cause: error })
+      throw new Error(`${this.name} does not start: ${(error as Error).message}\n${said}`, { cause: error })
     }
   }
 

@@ -49,18 +49,20 @@ export class DockerProxy {
     return this.#container.getId()
   }
 
-  /** `docker restart`: SIGTERM, and started again over the same state. */
-  async restart(): Promise<void> {
+  /** When it was away, in milliseconds of the wall clock, because a test restarted it. */
+  readonly away: { readonly from: number; readonly to: number }[] = []
+
+  /** `docker restart`, over the same state: after SIGTERM, or as after a crash. */
+  async restart(how: 'stopped' | 'crashed' = 'stopped'): Promise<void> {
+    const from = Date.now()
+    if (how === 'crashed') await docker('kill', this.id)
     await this.#container.restart({ timeout: 20_000 })
+    this.away.push({ from, to: Date.now() })
   }
 
-  /** SIGKILL. */
-  async kill(): Promise<void> {
-    await docker('kill', this.id)
-  }
-
+  /** Ends it; its state stays. */
   async remove(): Promise<void> {
-    await docker('rm', '--force', '--volumes', this.id)
+    await docker('rm', '--force', this.id)
   }
 
   async status(): Promise<SceneStatus> {

@@ -20,6 +20,7 @@ function facts(changes: Partial<Facts> = {}): Facts {
     stored: new Set(['a-0', 'a-1']),
     acceptedAt: new Map([[2, 1_000]]),
     loginsCutShort: 0,
+    proxyAway: [],
     ...changes,
   }
 }
@@ -96,6 +97,29 @@ describe('the verdict on a scenario', () => {
     expect(
       violations({ errors: [error({ phase: 'connect', code: 'ECONNREFUSED' })] }, { loginsCutShort: 1 }),
     ).toContain('ECONNREFUSED')
+  })
+})
+
+describe('while the proxy itself is away', () => {
+  const proxyAway = [{ from: 100, to: 200 }]
+
+  test('connections may fail in any way', () => {
+    const errors = [
+      error({ phase: 'connect', code: 'ECONNREFUSED', sentAt: 90, at: 150 }),
+      error({ phase: 'write', code: 'ECONNRESET', sentAt: 90, at: 110 }),
+    ]
+    expect(violations({ errors }, { proxyAway })).toBe('')
+  })
+
+  test('errors of before and after count', () => {
+    const errors = [error({ code: 'ECONNRESET', at: 99 }), error({ code: 'ECONNRESET', sentAt: 201, at: 220 })]
+    expect(violations({ errors }, { proxyAway })).toContain('2 x session ended')
+  })
+
+  test('a read-only error counts as ever', () => {
+    expect(violations({ errors: [error({ code: '25006', sentAt: 90, at: 150 })] }, { proxyAway })).toContain(
+      'read-only',
+    )
   })
 })
 
