@@ -20,7 +20,18 @@ const LISTEN_NOTES: readonly (readonly [option: RegExp, note: string])[] = [
     'listen ... ssl was not taken over: nginx ends TLS that starts with the first byte. With tls.mode: passthrough the nodes do TLS.',
   ],
   [/^proxy_protocol$/, 'listen ... proxy_protocol was not taken over: clients must connect without a PROXY header.'],
-  [/^so_keepalive=/, 'listen ... so_keepalive was not taken over: see keepalive.client (60s).'],
+  [
+    /^so_keepalive=off$/,
+    'listen ... so_keepalive=off was not taken over: keepalive.client (60s) finds clients that are gone; 0s turns it off.',
+  ],
+  [
+    /^so_keepalive=/,
+    'listen ... so_keepalive is what keepalive.client does here: after 60s of silence the client is asked whether it is still there.',
+  ],
+  [
+    /^(bind|reuseport|deferred|backlog=|rcvbuf=|sndbuf=|fastopen=|ipv6only=|setfib=)/,
+    'listen ... OPTION has no counterpart here.',
+  ],
 ]
 
 /** One `listen` directive of a stream server. */
@@ -36,7 +47,9 @@ export function readListen({ parameters, line }: NginxDirective): ImportedListen
   const reading = readListenerAddress(text)
   if (!reading.ok) return refused(`it ${reading.problem}`)
   const notes = options.flatMap((option) =>
-    LISTEN_NOTES.filter(([pattern]) => pattern.test(option)).map(([, note]) => `Line ${line}: ${note}`),
+    LISTEN_NOTES.filter(([pattern]) => pattern.test(option))
+      .slice(0, 1)
+      .map(([, note]) => `Line ${line}: ${note.replace('OPTION', option)}`),
   )
   if (reading.value.kind === 'unix' && !/\/\.s\.PGSQL\.\d+$/.test(written)) {
     notes.push(`Line ${line}: libpq finds ${written} only when its name is .s.PGSQL. and a port.`)
@@ -62,14 +75,26 @@ const SERVER_NOTES: Readonly<Record<string, (parameter: string) => string>> = {
   proxy_upload_rate: () => 'proxy_upload_rate was not taken over: rates are not limited.',
 }
 
+/** The note on a directive that means nothing to a proxy for PostgreSQL. */
+export function noteUnknown({ name, parameters, line }: NginxDirective): string {
+  // The first words tell which one it is; a log format would fill the file.
+  const written = [name, ...parameters.slice(0, 2)].join(' ')
+  return `Line ${line}: ${written} was not taken over: it has no counterpart here.`
+}
+
+/** Named elsewhere: what is taken over. */
+const TAKEN = new Set(['listen', 'proxy_pass'])
+
 /** Notes on the settings of one `server` of `stream`, each said once. Without proxy_timeout nginx has 10 minutes. */
 export function noteServerSettings(server: NginxDirective): readonly string[] {
   const notes = new Set<string>()
   const block = server.block ?? []
-  for (const { name, parameters, line } of block) {
+  for (const directive of block) {
+    const { name, parameters, line } = directive
     const note = Object.hasOwn(SERVER_NOTES, name) ? SERVER_NOTES[name] : undefined
     const isOff = parameters[0] === 'off'
-    if (note !== undefined && !isOff) notes.add(`Line ${line}: ${note(parameters.join(' '))}`)
+    if (isOff || TAKEN.has(name)) continue
+    notes.add(note === undefined ? noteUnknown(directive) : `Line ${line}: ${note(parameters.join(' '))}`)
   }
   if (!block.some(({ name }) => name === 'proxy_timeout')) {
     notes.add(
@@ -84,9 +109,11 @@ const BALANCING = new Set(['least_conn', 'hash', 'random', 'least_time', 'ip_has
 /** Notes on the settings of one `upstream` and its servers. */
 export function noteUpstreamSettings(upstream: NginxDirective): readonly string[] {
   const notes: string[] = []
-  for (const { name, parameters, line } of upstream.block ?? []) {
+  for (const directive of upstream.block ?? []) {
+    const { name, parameters, line } = directive
     if (BALANCING.has(name))
       notes.push(`Line ${line}: ${name} has no meaning here: there is one primary, and it is found.`)
+    else if (name !== 'server') notes.push(noteUnknown(directive))
     if (name !== 'server') continue
     const [address = '', ...options] = parameters
     if (options.includes('backup')) {

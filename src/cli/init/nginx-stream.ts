@@ -4,11 +4,11 @@
  *
  * @see https://nginx.org/en/docs/stream/ngx_stream_upstream_module.html#server
  */
-import { readNodeAddress } from '../../config/address.ts'
+import { formatListenerAddress, readNodeAddress } from '../../config/address.ts'
 import type { ListenerAddress } from '../../config/config.ts'
 import type { NodeIdentity } from '../../ports.ts'
 import type { NodeAddress } from '../../topology/observation.ts'
-import { noteServerSettings, noteUpstreamSettings, readListen } from './nginx-listen.ts'
+import { noteServerSettings, noteUnknown, noteUpstreamSettings, readListen } from './nginx-listen.ts'
 import { type NginxDirective, parseNginx } from './nginx-tokens.ts'
 
 /** A listener and the nodes, as `init` writes them. All listeners get `route: primary`: nginx knew no other. */
@@ -22,7 +22,7 @@ export type NginxImport =
       readonly ok: true
       readonly listeners: readonly ImportedListener[]
       readonly nodes: readonly NodeIdentity[]
-      /** Full sentences for the user, in file order. */
+      /** Full sentences for the user: what became of each directive, in file order, then what else is to be known. */
       readonly notes: readonly string[]
     }
   | {
@@ -72,7 +72,9 @@ export function importNginxStream(text: string, { upstream = null }: { upstream?
     const [variable] = targets
     if (variable !== undefined)
       return failed(`proxy_pass ${variable} goes by a variable, and no upstream names the nodes.`)
-    return failed('The stream block has no upstream and no proxy_pass.')
+    const included = stream.filter(({ name }) => name === 'include').map(({ parameters }) => parameters.join(' '))
+    const elsewhere = included.length === 0 ? '' : ` itself: import the file that it includes, ${included.join(' or ')}`
+    return failed(`The stream block has no upstream and no proxy_pass${elsewhere}.`)
   }
   const [only] = choices
   const chosen = upstream ?? (choices.length === 1 ? only : undefined)
@@ -81,12 +83,7 @@ export function importNginxStream(text: string, { upstream = null }: { upstream?
   const known = choices.includes(chosen) || upstreams.has(chosen)
   if (!known) return failed(`There is no upstream ${chosen}; there is ${choices.join(', ')}.`, null, choices)
 
-  const notes: string[] = stream
-    .filter(({ name }) => name === 'include')
-    .map(
-      ({ line, parameters }) =>
-        `Line ${line}: include ${parameters.join(' ')} was not followed; import that file as well if it has servers for PostgreSQL.`,
-    )
+  const notes = noteOthers(stream, chosen)
   const nodes = nodesOf(chosen, upstreams.get(chosen), notes)
   if (!nodes.ok) return nodes.failure
   const listeners = listenersOf(
@@ -97,10 +94,42 @@ export function importNginxStream(text: string, { upstream = null }: { upstream?
     notes.push('No server listens for this upstream: the listener is 0.0.0.0:5432.')
     listeners.push({ address: { kind: 'tcp', host: '0.0.0.0', port: 5432 }, route: 'primary' })
   }
+  notes.sort((a, b) => lineOf(a) - lineOf(b))
   notes.push('Node names are made from addresses: use the node_name of repmgr.nodes instead, where they differ.')
   notes.push('nginx keeps the listening ports until it is stopped or its server blocks are removed.')
   return { ok: true, listeners, nodes: nodes.nodes, notes }
 }
+
+/** Notes on what stands beside the cluster's own upstream and servers. */
+function noteOthers(stream: readonly NginxDirective[], chosen: string): string[] {
+  return stream.flatMap((directive) => {
+    const { name, parameters, line } = directive
+    const written = [name, ...parameters].join(' ')
+    switch (name) {
+      case 'include':
+        return [`Line ${line}: ${written} was not followed; import that file as well if it has servers for PostgreSQL.`]
+      case 'upstream':
+        return parameters[0] === chosen ? [] : [`Line ${line}: ${written} is not this cluster and was left to nginx.`]
+      case 'server': {
+        const target = findParameter(directive, 'proxy_pass')
+        if (target === chosen) return []
+        const why = target === null ? 'passes nothing on' : `passes to ${target}`
+        return [`Line ${line}: the server that ${why} was left to nginx.`]
+      }
+      default:
+        return [noteUnknown(directive)]
+    }
+  })
+}
+
+/** The line that a note is about; those that are about none come last. */
+function lineOf(note: string): number {
+  const line = Number(/^Line (\d+):/.exec(note)?.[1] ?? Number.POSITIVE_INFINITY)
+  // Of one line, what it has become comes before what of it was left behind.
+  return TAKEN_NOTE.test(note) ? line - 0.5 : line
+}
+
+const TAKEN_NOTE = / is the (node|listener) /
 
 /** What stands inside of `stream`; the file itself when it is written to be included there. */
 function findStream(directives: readonly NginxDirective[]): readonly NginxDirective[] | null {
@@ -123,7 +152,12 @@ function nodesOf(target: string, upstream: NginxDirective | undefined, notes: st
     upstream === undefined
       ? [{ name: 'server', parameters: [target], block: null, line: 0 }]
       : (upstream.block ?? []).filter(({ name }) => name === 'server')
-  if (upstream !== undefined) notes.push(...noteUpstreamSettings(upstream))
+  if (upstream !== undefined) {
+    notes.push(
+      `Line ${upstream.line}: the servers of upstream ${target} are the nodes.`,
+      ...noteUpstreamSettings(upstream),
+    )
+  }
   const nodes: NodeIdentity[] = []
   const seen = new Set<string>()
   for (const { parameters, line } of servers) {
@@ -137,7 +171,9 @@ function nodesOf(target: string, upstream: NginxDirective | undefined, notes: st
     const key = `${address.host}\0${address.port}`
     if (seen.has(key)) continue
     seen.add(key)
-    nodes.push({ name: nameFor(address, nodes), address })
+    const name = nameFor(address, nodes)
+    nodes.push({ name, address })
+    if (line > 0) notes.push(`Line ${line}: server ${written} is the node ${name}.`)
   }
   if (nodes.length === 0)
     return { ok: false, failure: failed(`The upstream ${target} has no servers.`, upstream?.line ?? null) }
@@ -175,6 +211,8 @@ function listenersOf(servers: readonly NginxDirective[], notes: string[]): Impor
       if (address === null || seen.has(key)) continue
       seen.add(key)
       listeners.push({ address, route: 'primary' })
+      const shown = formatListenerAddress(address)
+      notes.push(`Line ${listen.line}: listen ${listen.parameters[0]} is the listener ${shown}, with route: primary.`)
     }
     notes.push(...noteServerSettings(server))
   }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { importNginxStream, type NginxImport } from '../../../src/cli/init/nginx-stream.ts'
@@ -51,7 +52,11 @@ describe('an nginx stream configuration', () => {
       'Line 7: max_fails=1 fail_timeout=5s weight=2 of pg-0.db.internal:5432 has no meaning here',
       'Line 8: backup of pg-1.db.internal:5432 has no meaning here',
       'Line 10: pg-9:5432 is marked down',
-      'Line 14: listen ... so_keepalive',
+      'Line 5: log_format basic',
+      'Line 6: the servers of upstream postgres are the nodes.',
+      'Line 7: server pg-0.db.internal:5432 is the node pg-0.',
+      'Line 13: listen 5432 is the listener 0.0.0.0:5432, with route: primary.',
+      'Line 14: listen ... so_keepalive is what keepalive.client does here',
       'Line 16: proxy_connect_timeout 1s was not taken over',
       'Line 17: proxy_timeout 30m was not taken over',
       'node_name of repmgr.nodes',
@@ -59,6 +64,36 @@ describe('an nginx stream configuration', () => {
     ]) {
       expect(said).toContain(words)
     }
+  })
+
+  test('has its notes in the order of the file', () => {
+    const lines = mustImport(TYPICAL).notes.flatMap((note) => /^Line (\d+):/.exec(note)?.[1] ?? [])
+    expect(lines.map(Number)).toEqual(lines.map(Number).toSorted((a, b) => a - b))
+    expect(lines.length).toBeGreaterThan(10)
+  })
+
+  describe('as it stood in front of many a repmgr cluster', () => {
+    const original = readFileSync(new URL('../../../docker/nginx/pg.conf', import.meta.url), 'utf8')
+    const withHash = original.replace(/\n}/, '\n    hash $remote_addr consistent;\n}')
+
+    test('gives the two nodes and the port', () => {
+      const { nodes, listeners } = mustImport(original)
+      expect(nodes.map(({ name }) => name)).toEqual(['pg-0', 'pg-1'])
+      expect(listeners).toEqual([{ address: { kind: 'tcp', host: '0.0.0.0', port: 5432 }, route: 'primary' }])
+    })
+
+    test.each([original, withHash])('says of each directive what became of it', (text) => {
+      const { notes } = mustImport(text)
+      const wanted = text
+        .split('\n')
+        .flatMap((line, index) => (/^\s*(#|}|$|server \{|proxy_pass)/.test(line) ? [] : [index + 1]))
+      for (const line of wanted) expect(notes.join('\n')).toContain(`Line ${line}: `)
+      expect(wanted.length).toBeGreaterThanOrEqual(6)
+    })
+
+    test('needs no hash: there is one primary', () => {
+      expect(mustImport(withHash).notes.join('\n')).toContain('hash has no meaning here: there is one primary')
+    })
   })
 
   test('says that nginx cut idle sessions after 10 minutes when it does not say otherwise', () => {
@@ -114,6 +149,22 @@ describe('an nginx stream configuration', () => {
     expect(mustImport(`stream { server { ${settings} proxy_pass a; } }`).notes.join('\n')).toContain(words)
   })
 
+  test.each([
+    ['upstream pg { zone pg 64k; server a; }', 'Line 1: zone pg 64k was not taken over: it has no counterpart here.'],
+    [
+      'stream { server { listen 1 reuseport; proxy_pass a; } }',
+      'Line 1: listen ... reuseport has no counterpart here.',
+    ],
+    ['stream { server { listen 1; proxy_pass a; tcp_nodelay on; } }', 'Line 1: tcp_nodelay on was not taken over'],
+    [
+      'stream { server { listen 1; proxy_pass a; } server { listen 2; return ok; } }',
+      'the server that passes nothing on',
+    ],
+    ['stream { server { listen 1 so_keepalive=off; proxy_pass a; } }', '0s turns it off'],
+  ])('leaves nothing without a note: %s', (text, words) => {
+    expect(mustImport(text).notes.join('\n')).toContain(words)
+  })
+
   test('has no note on a setting that is off', () => {
     expect(
       mustImport('stream { server { listen 1; proxy_protocol off; proxy_pass a; } }').notes.join('\n'),
@@ -165,6 +216,13 @@ describe('an nginx stream configuration', () => {
     ],
     ['an empty file', '', null, 'There is no stream block: nginx proxies no TCP here.', null],
     ['an empty stream block', 'stream { }', null, 'The stream block has no upstream and no proxy_pass.', null],
+    [
+      'nothing but an include',
+      'stream { include /etc/nginx/stream.d/*.conf; server { listen 1; return ok; } }',
+      null,
+      'The stream block has no upstream and no proxy_pass itself: import the file that it includes, /etc/nginx/stream.d/*.conf.',
+      null,
+    ],
     ['an upstream without servers', '\nupstream pg { least_conn; }', null, 'The upstream pg has no servers.', 2],
     ['only servers that are down', 'upstream pg { server a down; }', null, 'The upstream pg has no servers.', 1],
     ['a server that is no address', 'upstream pg {\n server a..b; }', null, '"a..b" is no address of a server.', 2],
