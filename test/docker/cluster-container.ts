@@ -5,7 +5,7 @@
  * caller's choice: a node that a test cuts off would still have a way out.
  */
 import { GenericContainer } from 'testcontainers'
-import { docker, TEST_LABEL } from './engine.ts'
+import { docker, TEST_LABELS } from './engine.ts'
 
 /** How a container is reached in one network. */
 export interface Endpoint {
@@ -35,7 +35,7 @@ export class ClusterContainer extends GenericContainer {
         },
       }
     }
-    this.withLabels({ [TEST_LABEL]: 'container' })
+    this.withLabels(TEST_LABELS)
   }
 
   protected override async containerCreated(id: string): Promise<void> {
@@ -58,7 +58,7 @@ export class ClusterContainer extends GenericContainer {
         Target: path,
         VolumeOptions: {
           NoCopy: false,
-          Labels: { [TEST_LABEL]: 'volume' },
+          Labels: TEST_LABELS,
           DriverConfig: { Name: 'local', Options: {} },
         },
       },

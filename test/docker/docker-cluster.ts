@@ -6,14 +6,17 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { waitFor } from '../support/condition.ts'
 import { type ClientOptions, DockerClients } from './docker-clients.ts'
-import { DockerNode } from './docker-node.ts'
+import { DockerNode, type NodeSpec } from './docker-node.ts'
 import { DockerProxy } from './docker-proxy.ts'
-import { docker, removeLeftovers, TEST_LABEL } from './engine.ts'
+import { docker, LABEL_OPTION, removeOwn } from './engine.ts'
 import { IMAGES, type Major } from './images.ts'
 import { type Facts, judge, parseHistory, summarize, type Verdict } from './verdict.ts'
 
 const INITDB = fileURLToPath(new URL('../../docker/initdb', import.meta.url))
-const PASSWORDS = {
+/** Above those that the engine gives away first. */
+const FIRST_ADDRESS = 100
+/** Of the roles that docker/initdb makes. */
+export const PASSWORDS = {
   POSTGRESQL_PASSWORD: 'test-postgres',
   REPMGR_PASSWORD: 'test-repmgr',
   ADMIN_USER_PASSWORD: 'test-admin',
@@ -49,6 +52,8 @@ export class DockerCluster {
   readonly front: string
   readonly nodes: readonly DockerNode[]
   readonly #options: DockerClusterOptions
+  /** `10.a.b` for each network of the test's own subnets; empty when the engine chooses. */
+  readonly #subnets = new Map<string, string>()
   readonly #proxies: DockerProxy[] = []
   #clients: DockerClients | null = null
 
@@ -57,12 +62,18 @@ export class DockerCluster {
     this.#options = options
     this.network = `pgha-test-${id}`
     this.front = options.apart === true ? `${this.network}-front` : this.network
+    if (options.fixedAddresses === true) {
+      // Out of a range that the engine does not give away by itself.
+      for (const network of new Set([this.network, this.front])) {
+        this.#subnets.set(network, `10.${randomInt(200, 250)}.${randomInt(1, 250)}`)
+      }
+    }
     const count = options.nodes ?? 3
     const names = Array.from({ length: count }, (_, index) => `pg-${index}`)
     const partners = names.join(',')
     this.nodes = [
-      ...names.map((name) => this.#makeNode(name, partners)),
-      ...(options.witness === true ? [this.#makeNode('pg-witness', partners)] : []),
+      ...names.map((name, index) => this.#makeNode(name, partners, FIRST_ADDRESS + index)),
+      ...(options.witness === true ? [this.#makeNode('pg-witness', partners, FIRST_ADDRESS + count)] : []),
     ]
   }
 
@@ -113,7 +124,8 @@ export class DockerCluster {
     return proxy
   }
 
-  async startClients(options: ClientOptions = this.#options.clients ?? {}): Promise<void> {
+  /** They write from now on. `waitForWrites: false`: while there is no primary. */
+  async startClients({ waitForWrites = true }: { readonly waitForWrites?: boolean } = {}): Promise<void> {
     const login = {
       PGHOST: 'reverse-proxy',
       PGPORT: '5432',
@@ -121,8 +133,9 @@ export class DockerCluster {
       PGUSER: 'beaconx_app',
       PGPASSWORD: PASSWORDS.BEACONX_APP_PASSWORD,
     }
-    this.#clients = await DockerClients.start({ network: this.front, alias: 'clients' }, login, options)
-    await this.#clients.waitForMore(2)
+    const endpoint = { network: this.front, alias: 'clients' }
+    this.#clients = await DockerClients.start(endpoint, login, this.#options.clients)
+    if (waitForWrites) await this.#clients.waitForMore(2)
   }
 
   /** Waits until another node has been promoted, whichever repmgrd chose, and gives its name. */
@@ -146,12 +159,30 @@ export class DockerCluster {
   }
 
   /** Waits until the node's own `repmgr.nodes` says that it is the primary. */
-  async waitUntilRegistered(primary: string, timeoutMs = 40_000): Promise<void> {
+  async waitUntilRegistered(primary: string): Promise<void> {
+    await this.waitUntilRowsSay(this.node(primary), primary)
+  }
+
+  /** Waits until the node's own copy of `repmgr.nodes` names that primary. A witness copies it every 15 s at worst. */
+  async waitUntilRowsSay(node: DockerNode, primary: string, timeoutMs = 40_000): Promise<void> {
     const sql = `SELECT node_name FROM repmgr.nodes WHERE type = 'primary' AND active`
-    await waitFor(`${primary} to be registered as primary`, () => this.node(primary).ask(sql), {
+    await waitFor(`the rows of ${node.name} to name ${primary}`, () => node.ask(sql), {
       until: (answer) => answer === primary,
       timeoutMs,
     })
+  }
+
+  /** Starts a primary that has nothing to do with this cluster, under a name and an address of this cluster. */
+  async startStranger({ alias, address }: { readonly alias: string; readonly address: string }): Promise<DockerNode> {
+    const spec = this.#nodeSpec('pg-9', 'pg-9')
+    const stranger = new DockerNode({
+      ...spec,
+      environment: { ...spec.environment, REPMGR_PRIMARY_HOST: 'pg-9' },
+      endpoints: [{ network: this.network, alias, address }],
+    })
+    await stranger.create('running')
+    await stranger.waitUntilPrimary()
+    return stranger
   }
 
   /** Waits until all clients have written on `primary` once more, has them finish, and judges what they saw against what `primary`, the last one, holds. */
@@ -183,19 +214,25 @@ export class DockerCluster {
   /** Removes everything that tests have made. After a failure it first shows what everybody said last. */
   async stop({ hasFailed }: { readonly hasFailed: boolean }): Promise<void> {
     if (hasFailed) await this.#tell()
-    await removeLeftovers()
+    await removeOwn()
   }
 
   #dataNodes(): readonly DockerNode[] {
     return this.nodes.filter(({ name }) => name !== 'pg-witness')
   }
 
-  #makeNode(name: string, partners: string): DockerNode {
-    const { major = 15 } = this.#options
-    const networks = [...new Set([this.network, this.front])]
-    return new DockerNode({
+  #makeNode(name: string, partners: string, host: number): DockerNode {
+    const endpoints = [...new Set([this.network, this.front])].map((network) => {
+      const prefix = this.#subnets.get(network)
+      return { network, alias: name, ...(prefix === undefined ? {} : { address: `${prefix}.${host}` }) }
+    })
+    return new DockerNode({ ...this.#nodeSpec(name, partners), endpoints })
+  }
+
+  #nodeSpec(name: string, partners: string): Omit<NodeSpec, 'endpoints'> {
+    return {
       name,
-      image: IMAGES.postgres[major],
+      image: IMAGES.postgres[this.#options.major ?? 15],
       environment: {
         ...PASSWORDS,
         POSTGRESQL_FSYNC: 'off',
@@ -209,9 +246,8 @@ export class DockerCluster {
         REPMGR_MONITOR_INTERVAL_SECS: '1',
         ...(name === 'pg-witness' ? { REPMGR_NODE_TYPE: 'witness', REPMGR_NODE_ID: '1900' } : {}),
       },
-      endpoints: networks.map((network) => ({ network, alias: name })),
       folders: [{ source: INITDB, target: '/docker-entrypoint-initdb.d' }],
-    })
+    }
   }
 
   #proxyConfig(): Readonly<Record<string, unknown>> {
@@ -226,10 +262,9 @@ export class DockerCluster {
   }
 
   async #createNetwork(name: string): Promise<void> {
-    // Out of a range that the engine does not give away by itself.
-    const subnet =
-      this.#options.fixedAddresses === true ? ['--subnet', `10.${randomInt(200, 250)}.${randomInt(1, 250)}.0/24`] : []
-    await docker('network', 'create', '--label', `${TEST_LABEL}=network`, ...subnet, name)
+    const prefix = this.#subnets.get(name)
+    const subnet = prefix === undefined ? [] : ['--subnet', `${prefix}.0/24`]
+    await docker('network', 'create', ...LABEL_OPTION, ...subnet, name)
   }
 
   async #facts(primary: string): Promise<Facts> {

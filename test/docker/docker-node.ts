@@ -139,6 +139,13 @@ export class DockerNode {
     return answer.trimEnd()
   }
 
+  /** Its address in its first network. */
+  async address(): Promise<string> {
+    const { network } = this.#endpoint()
+    const format = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`
+    return (await docker('inspect', '--format', format, this.id)).trim()
+  }
+
   /** Waits until the server answers, whatever role it then has. */
   async waitUntilUp(timeoutMs = 30_000): Promise<void> {
     await waitFor(`${this.name} to answer`, () => this.ask('SELECT 1'), { timeoutMs })
