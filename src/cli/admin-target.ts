@@ -4,14 +4,12 @@ import type { Config } from '../config/config.ts'
 import { formatFaults } from '../config/fault.ts'
 import { loadConfigFile } from '../config/load-file.ts'
 import { readSecretFile } from '../config/secret-file.ts'
+import { DEFAULT_ADMIN_URL } from './admin-url.ts'
 import { CliError } from './cli-error.ts'
 import { EXIT_CODES } from './exit-codes.ts'
 import { searchConfig } from './locate-config.ts'
 import { readAdminToken } from './read-config.ts'
 import type { Terminal } from './terminal.ts'
-
-/** Where the admin server listens unless the configuration says otherwise. */
-export const DEFAULT_ADMIN_URL = 'http://127.0.0.1:8432'
 
 export interface TargetOptions {
   /** `--url`; wins over the configuration's address. */

@@ -23,6 +23,15 @@ if (major < NODE_MAJOR_MIN || (major === NODE_MAJOR_MIN && minor < NODE_MINOR_MI
     // The reader has seen enough (head, less): there is nobody left to tell anything.
     process.exit(0)
   })
+  // A signal that nobody handles ends any process but PID 1, which in a container this is. Whoever does handle one adds a
+  // listener of their own.
+  if (process.pid === 1) {
+    const endUnlessHandled = (signal: NodeJS.Signals, number: number): void => {
+      if (process.listenerCount(signal) === 1) process.exit(128 + number)
+    }
+    process.on('SIGINT', endUnlessHandled)
+    process.on('SIGTERM', endUnlessHandled)
+  }
   // No await up here: it would be a syntax error where this file has to speak.
   void import('./main.ts')
     .then(({ main }) => main(process.argv.slice(2)))

@@ -5,7 +5,8 @@
 import process from 'node:process'
 import { Command, CommanderError, type OptionValues } from 'commander'
 import { nearestWord } from '../config/nearest.ts'
-import { DEFAULT_ADMIN_URL } from './admin-target.ts'
+import { takeSignals } from '../daemon/shutdown.ts'
+import { DEFAULT_ADMIN_URL } from './admin-url.ts'
 import { CliError, formatCliError } from './cli-error.ts'
 import type { Order } from './commands/order.ts'
 import { EXIT_CODES, type ExitCode } from './exit-codes.ts'
@@ -83,8 +84,14 @@ ${EXIT_CODE_HELP}
     }
     const config = textOption(options, 'config')
     if (config === null) throw await withoutConfig()
-    const { run } = await import('./commands/run.ts')
-    finish(await run({ config, version }, terminal))
+    // Taken before anything is loaded or read: a signal during the start is meant for the daemon as well.
+    const signals = takeSignals(process)
+    try {
+      const { run } = await import('./commands/run.ts')
+      finish(await run({ config, version, signals }, terminal))
+    } finally {
+      signals.release()
+    }
   })
   addCheck(program, terminal, finish)
   addStatus(program, terminal, finish)

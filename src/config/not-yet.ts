@@ -15,7 +15,6 @@ export function findNotYetAvailable(draft: Draft): readonly RuleFault[] {
 
   for (const [index, listener] of draft.listeners.entries()) {
     if (listener?.tls?.mode === 'terminate') refuse(['listeners', index, 'tls', 'mode'], 'passthrough or off')
-    if (listener?.address?.kind === 'fd') refuse(['listeners', index, 'address'], 'host:port, [v6]:port or unix:/path')
   }
   if (draft.workers !== undefined && draft.workers !== 1) refuse(['workers'], '1')
   return faults

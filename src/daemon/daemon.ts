@@ -10,7 +10,6 @@ import type { Logger } from 'pino'
 import { formatListenerAddress } from '../config/address.ts'
 import type { Config, ListenerConfig } from '../config/config.ts'
 import { Admission } from '../net/admission.ts'
-import { Listener } from '../net/listener.ts'
 import { Session } from '../net/session.ts'
 import type { Hint, SessionEnvironment } from '../net/session-environment.ts'
 import { SessionRegistry } from '../net/session-registry.ts'
@@ -23,14 +22,19 @@ import type { NodeAddress } from '../topology/observation.ts'
 import { cancelTargets, isFresh } from '../topology/route-session.ts'
 import { DecisionLog } from './decision-log.ts'
 import { describeChanges } from './describe-changes.ts'
+import { ListenerSet } from './listener-set.ts'
 import { createMonitorProber } from './monitor-prober.ts'
 import { restoreState } from './restore-state.ts'
+import { ServiceReporter } from './service-reporter.ts'
 import { admissionSettings, healthSettings, isAccessChanged, routeRequest, sessionSettings } from './settings.ts'
 import { listenHint, StartError } from './start-error.ts'
 import { StateFile } from './state-file.ts'
+import { NO_SYSTEMD, type SystemdEnvironment } from './systemd-environment.ts'
 
 /** How long the last words of all sessions may take to leave, at the very end. */
 const FAREWELL_MS = 2_000
+/** What the rest of a stop may take, beyond grace and last words: it is said to the service manager, which kills then. */
+const STOP_SLACK_MS = 10_000
 
 export interface DaemonOptions {
   readonly config: Config
@@ -40,6 +44,8 @@ export interface DaemonOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly version: string
+  /** What systemd has handed over, and wants to be told; left out: nothing. */
+  readonly systemd?: SystemdEnvironment
 }
 
 export class Daemon {
@@ -54,7 +60,8 @@ export class Daemon {
   readonly #decisionLog: DecisionLog
   readonly #stateFile: StateFile
   readonly #lookup = createSharedLookup()
-  readonly #listeners = new Map<string, Listener>()
+  readonly #listeners: ListenerSet
+  readonly #service: ServiceReporter
   #config: Config
   #health: HealthLoop | null = null
   #admin: AdminServer | null = null
@@ -70,6 +77,18 @@ export class Daemon {
     this.#startedAt = options.clock.now()
     this.#decisionLog = new DecisionLog(options.logger)
     this.#stateFile = new StateFile(options.config.stateDir)
+    const { clock, logger, systemd = NO_SYSTEMD } = options
+    this.#listeners = new ListenerSet({ systemd, logger, onConnection: (socket, key) => this.#accept(socket, key) })
+    this.#service = new ServiceReporter({
+      systemd,
+      path: options.environment['PATH'],
+      clock,
+      logger,
+      schedule: () => ({
+        ...this.#config.monitor,
+        members: this.#health?.snapshot.members.map((member) => member.name) ?? [],
+      }),
+    })
     this.#admission = new Admission({
       clock: options.clock,
       registry: this.#registry,
@@ -87,22 +106,25 @@ export class Daemon {
 
   /** Rejects with a StartError; then nothing is left open. */
   async start(): Promise<void> {
-    const health = await this.#createHealthLoop()
-    this.#health = health
+    this.#service.starting()
     try {
-      for (const listener of this.#config.listeners) await this.#openListener(listener)
+      const health = await this.#createHealthLoop()
+      this.#health = health
+      await this.#listeners.openMissing(this.#config.listeners)
+      this.#listeners.closeOthers(this.#config.listeners)
       await this.#openAdmin(health)
+      health.start()
     } catch (error) {
-      this.#closeListeners()
+      this.#listeners.close()
       await this.#admin?.close()
+      await this.#service.close()
       throw error
     }
-    health.start()
   }
 
   /** `listen` addresses as they were opened. */
   get listenAddresses(): string[] {
-    return [...this.#listeners.values()].map((listener) => listener.address)
+    return this.#listeners.addresses
   }
 
   get adminAddress(): string | null {
@@ -117,20 +139,9 @@ export class Daemon {
     // A closing terminal sends SIGTERM and SIGHUP together: what is being stopped must not come back to life.
     if (this.#isDraining) return this.#logger.info('not reloaded: the proxy is stopping')
     const before = this.#config
-    const wanted = new Map(config.listeners.map((listener) => [formatListenerAddress(listener.address), listener]))
-    const opened: string[] = []
-    try {
-      for (const [address, listener] of wanted) {
-        if (this.#listeners.has(address)) continue
-        await this.#openListener(listener)
-        opened.push(address)
-      }
-    } catch (error) {
-      for (const address of opened) this.#closeListener(address)
-      throw error
-    }
-    if (this.#isDraining) return this.#closeListeners()
-    for (const address of [...this.#listeners.keys()]) if (!wanted.has(address)) this.#closeListener(address)
+    await this.#listeners.openMissing(config.listeners)
+    if (this.#isDraining) return this.#listeners.close()
+    this.#listeners.closeOthers(config.listeners)
     const { live, afterRestart } = describeChanges(before, config)
     const log = { ...config.log, format: before.log.format }
     this.#config = { ...config, admin: before.admin, stateDir: before.stateDir, workers: before.workers, log }
@@ -144,6 +155,11 @@ export class Daemon {
     if (afterRestart.length > 0) this.#logger.warn({ changed: afterRestart }, 'these changes need a restart')
   }
 
+  /** Tells the service manager that `reload` begins, and that it is over, whatever became of it. */
+  async whileReloading(reload: () => Promise<void>): Promise<void> {
+    await this.#service.whileReloading(reload)
+  }
+
   /**
    * Stops admitting, lets running sessions go on for at most `shutdown.grace` while probing and fencing continue, ends
    * those that are left, then stops everything. `hurry` resolves when the grace is over before its time.
@@ -151,7 +167,8 @@ export class Daemon {
   async stop(hurry: Promise<void>): Promise<void> {
     this.#isDraining = true
     const { graceMs } = this.#config.shutdown
-    this.#closeListeners()
+    this.#service.stopping({ graceMs, withinMs: graceMs + FAREWELL_MS + STOP_SLACK_MS })
+    this.#listeners.close()
     for (const session of this.#registry.all()) session.stopIfWaiting()
     this.#logger.info({ sessions: this.#registry.size, graceMs }, 'draining')
     await this.#drained(graceMs, hurry)
@@ -162,6 +179,7 @@ export class Daemon {
     await this.#health?.stop()
     this.#admission.close()
     await this.#admin?.close()
+    await this.#service.close()
     this.#logger.info({ sessionsEnded: left.length }, 'stopped')
   }
 
@@ -194,7 +212,7 @@ export class Daemon {
     const decision = this.#admission.decision
     if (this.#isDraining || decision === null || decision.primary === null) return false
     const context = { decision, now: this.#clock.now(), decisionTtlMs: this.#config.monitor.decisionTtlMs }
-    return isFresh(context) && [...this.#listeners.values()].every((listener) => listener.isOpen)
+    return isFresh(context) && this.#listeners.isOpen
   }
 
   // --- The parts ---------------------------------------------------------------------------------------------------
@@ -220,8 +238,12 @@ export class Daemon {
           this.#admission.takeDecision(decision, (endedCount) =>
             this.#decisionLog.takeDecision(decision, endedCount, state.settled),
           )
+          this.#service.takeDecision(decision, state.settled)
         },
-        onObservation: (node, observation) => this.#decisionLog.takeObservation(node, observation),
+        onObservation: (node, observation) => {
+          this.#service.takeObservation(node)
+          this.#decisionLog.takeObservation(node, observation)
+        },
         onMembers: (added, removed) => {
           const names = (nodes: readonly NodeIdentity[]): string[] => nodes.map((node) => node.name)
           this.#logger.info({ added: names(added), removed: names(removed) }, 'nodes changed')
@@ -230,22 +252,6 @@ export class Daemon {
         onSaveFailed: (epoch, error) => this.#decisionLog.takeSaveFailure(epoch, error.message, this.#stateFile.path),
       },
     })
-  }
-
-  async #openListener(config: ListenerConfig): Promise<void> {
-    const key = formatListenerAddress(config.address)
-    const listener = new Listener({
-      address: config.address,
-      onConnection: (socket) => this.#accept(socket, key),
-      onError: (error) => this.#logger.error({ listener: key, problem: error.message }, 'listener failed'),
-    })
-    try {
-      await listener.open()
-    } catch (error) {
-      throw new StartError(`cannot listen on ${key}: ${(error as Error).message}`, listenHint(error), error)
-    }
-    this.#listeners.set(key, listener)
-    this.#logger.info({ listener: listener.address, route: config.route, tls: config.tls.mode }, 'listening')
   }
 
   #accept(socket: Socket, key: string): void {
@@ -320,15 +326,6 @@ export class Daemon {
     }
     this.#admin = server
     this.#logger.info({ admin: server.address, orders: this.#adminToken === null ? 'off' : 'on' }, 'admin address open')
-  }
-
-  #closeListeners(): void {
-    for (const address of [...this.#listeners.keys()]) this.#closeListener(address)
-  }
-
-  #closeListener(address: string): void {
-    this.#listeners.get(address)?.close()
-    this.#listeners.delete(address)
   }
 
   /** Resolves when no session is left, the grace is over, or somebody is in a hurry. */

@@ -7,10 +7,13 @@ import { formatListenerAddress } from '../config/address.ts'
 import type { ListenerAddress } from '../config/config.ts'
 
 /** Connections that wait to be accepted. A thousand clients reconnect at once after a failover. */
-const BACKLOG = 1024
+export const BACKLOG = 1024
+
+/** An address that the proxy opens itself. For those that are handed over there is passed-listener.ts. */
+export type OwnAddress = Exclude<ListenerAddress, { readonly kind: 'fd' }>
 
 export interface ListenerOptions {
-  readonly address: ListenerAddress
+  readonly address: OwnAddress
   /** The socket belongs to the receiver. */
   readonly onConnection: (socket: Socket) => void
   /** An accept failed after the listener had been opened (no file descriptors left, say). */
@@ -69,15 +72,13 @@ export class Listener {
   }
 }
 
-function listenOptions(address: ListenerAddress): ListenOptions {
+function listenOptions(address: OwnAddress): ListenOptions {
   switch (address.kind) {
     case 'tcp':
       // As in nginx, `[::]` means IPv6 only: `0.0.0.0` can be listed beside it.
       return { host: address.host, port: address.port, backlog: BACKLOG, ipv6Only: address.host === '::' }
     case 'unix':
       return { path: address.path, backlog: BACKLOG }
-    case 'fd':
-      throw new Error('sockets handed over by systemd are refused by the configuration')
     default: {
       const unhandled: never = address
       return unhandled

@@ -443,8 +443,6 @@ describe('wrong files', () => {
       'what is not built yet',
       file('listeners:', '  - address: fd:pg', '    tls: { mode: terminate }', nodes, monitor, 'workers: auto'),
       [
-        'ha.yaml:2: listeners[0].address: is not available in this version (0.1): "fd:pg"',
-        '  expected host:port, [v6]:port or unix:/path',
         'ha.yaml:3: listeners[0].tls.mode: is not available in this version (0.1): "terminate"',
         '  expected passthrough or off',
         'ha.yaml:6: workers: is not available in this version (0.1): "auto"',

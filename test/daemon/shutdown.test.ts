@@ -1,28 +1,25 @@
 import { EventEmitter } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { handleSignals } from '../../src/daemon/shutdown.ts'
+import { takeSignals } from '../../src/daemon/shutdown.ts'
 import { settled } from '../support/fake-clock.ts'
 
 function setUp() {
   const source = new EventEmitter()
   const calls: string[] = []
-  const release = handleSignals(source, {
-    onStop: (signal, hurry) => {
-      calls.push(`stop ${signal}`)
-      void hurry.then(() => calls.push('hurry'))
-    },
-    onReload: () => calls.push('reload'),
-  })
-  const send = async (...signals: string[]): Promise<void> => {
-    for (const signal of signals) source.emit(signal, signal)
+  const signals = takeSignals(source)
+  void signals.stop.then((signal) => calls.push(`stop ${signal}`))
+  void signals.hurry.then(() => calls.push('hurry'))
+  const send = async (...names: string[]): Promise<void> => {
+    for (const name of names) source.emit(name, name)
     await settled()
   }
+  const takeReloads = () => signals.onReload(() => calls.push('reload'))
   const listenerCount = () => source.eventNames().reduce((sum, name) => sum + source.listenerCount(name), 0)
-  return { calls, release, send, listenerCount }
+  return { calls, signals, send, takeReloads, listenerCount }
 }
 
-describe('handleSignals', () => {
-  it.each(['SIGTERM', 'SIGINT'])('begins to stop at the first %s', async (signal) => {
+describe('takeSignals', () => {
+  it.each(['SIGTERM', 'SIGINT'])('asks to stop at the first %s', async (signal) => {
     const { calls, send } = setUp()
     await send(signal)
 
@@ -33,8 +30,9 @@ describe('handleSignals', () => {
     ['SIGTERM', 'SIGTERM'],
     ['SIGINT', 'SIGTERM'],
     ['SIGTERM', 'SIGINT'],
-  ])('hurries when %s is followed by %s, and leaves the third to the system', async (first, second) => {
-    const { calls, send, listenerCount } = setUp()
+  ])('asks to hurry when %s is followed by %s, and leaves the third to the system', async (first, second) => {
+    const { calls, send, takeReloads, listenerCount } = setUp()
+    takeReloads()
     await send(first, second)
 
     expect(calls).toEqual([`stop ${first}`, 'hurry'])
@@ -43,16 +41,39 @@ describe('handleSignals', () => {
     expect(calls.length).toBe(2)
   })
 
+  it('tells whoever asks late of a stop that came early', async () => {
+    const { signals, send } = setUp()
+    await send('SIGTERM', 'SIGINT')
+
+    expect(await signals.stop).toBe('SIGTERM')
+    await signals.hurry
+  })
+
   it('reloads at every SIGHUP, also while it drains', async () => {
-    const { calls, send } = setUp()
-    await send('SIGHUP', 'SIGHUP', 'SIGTERM', 'SIGHUP')
+    const { calls, send, takeReloads } = setUp()
+    takeReloads()
+    await send('SIGHUP', 'SIGHUP')
+    await send('SIGTERM')
+    await send('SIGHUP')
 
     expect(calls).toEqual(['reload', 'reload', 'stop SIGTERM', 'reload'])
   })
 
+  it('keeps a SIGHUP until there is something to reload, and reloads once for all that came', async () => {
+    const { calls, send, takeReloads } = setUp()
+    await send('SIGHUP', 'SIGHUP')
+    expect(calls).toEqual([])
+    takeReloads()
+
+    expect(calls).toEqual(['reload'])
+    await send('SIGHUP')
+    expect(calls).toEqual(['reload', 'reload'])
+  })
+
   it('listens no more once released', async () => {
-    const { calls, release, send, listenerCount } = setUp()
-    release()
+    const { calls, signals, send, takeReloads, listenerCount } = setUp()
+    takeReloads()
+    signals.release()
     await send('SIGTERM', 'SIGHUP')
 
     expect([calls.length, listenerCount()]).toEqual([0, 0])

@@ -31,6 +31,8 @@ export interface ProxyProcessOptions {
   readonly nodeArgs?: readonly string[]
   /** Another entry than `src/cli/bin.ts`, such as the one that was built. */
   readonly bin?: string
+  /** A program with its arguments that is put in front and has to become the proxy by exec. */
+  readonly launcher?: readonly string[]
 }
 
 /** A running proxy. The test that started it calls `destroy`. */
@@ -46,8 +48,9 @@ export class ProxyProcess {
   /** Starts the proxy; does not wait for anything. */
   constructor(config: ProxyConfig, options: ProxyProcessOptions = {}) {
     this.config = config
-    const { nodeArgs = [], bin = BIN, args = [] } = options
-    this.#child = spawn(process.execPath, [...nodeArgs, bin, '--config', config.file, ...args], {
+    const { nodeArgs = [], bin = BIN, args = [], launcher = [] } = options
+    const command = [...launcher, process.execPath, ...nodeArgs, bin, '--config', config.file, ...args]
+    this.#child = spawn(command[0] ?? process.execPath, command.slice(1), {
       env: { ...process.env, NO_COLOR: '1', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -1,49 +1,37 @@
 /** `pgha-proxy --config ha.yaml`: runs the daemon until a signal stops it. Command line layer. */
 import process from 'node:process'
+import type { Logger } from 'pino'
 import { formatFaults } from '../../config/fault.ts'
 import { loadConfigFile } from '../../config/load-file.ts'
 import { Daemon } from '../../daemon/daemon.ts'
-import { handleSignals } from '../../daemon/shutdown.ts'
+import type { Signals } from '../../daemon/shutdown.ts'
 import { StartError } from '../../daemon/start-error.ts'
 import { systemClock } from '../../daemon/system-clock.ts'
+import { takeSystemdEnvironment } from '../../daemon/systemd-environment.ts'
 import { createLogger } from '../../observability/logger.ts'
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts'
 import { readAdminToken, readConfig } from '../read-config.ts'
 import type { Terminal } from '../terminal.ts'
 
-export async function run(
-  options: { readonly config: string; readonly version: string },
-  terminal: Terminal,
-): Promise<ExitCode> {
-  const config = await readConfig(options.config, terminal)
-  if (config === null) return EXIT_CODES.usage
-  const token = await readAdminToken(config)
-  if (!token.ok) {
-    terminal.err(`${options.config}: ${token.problem}\n`)
-    return EXIT_CODES.usage
-  }
-  const logger = await createLogger({
-    ...config.log,
-    isTerminal: terminal.isInteractive,
-    useColor: terminal.useColor,
-  })
-  logger.info({ version: options.version, config: options.config, pid: process.pid }, 'pgha-proxy starts')
-  const daemon = new Daemon({
-    config,
-    adminToken: token.token,
-    environment: terminal.environment,
-    clock: systemClock,
-    logger,
-    version: options.version,
-  })
-  try {
-    await daemon.start()
-  } catch (error) {
-    if (!(error instanceof StartError)) throw error
-    logger.fatal({ problem: error.message, hint: error.hint }, 'cannot start')
-    if (!terminal.isInteractive) terminal.err(`pgha-proxy: ${error.message}\n  ${error.hint}\n`)
-    return EXIT_CODES.failure
-  }
+export interface RunOptions {
+  readonly config: string
+  readonly version: string
+  /** Taken by the caller, before this file was loaded; the caller's to release. */
+  readonly signals: Signals
+}
+
+interface Running {
+  readonly daemon: Daemon
+  readonly logger: Logger
+}
+
+export async function run(options: RunOptions, terminal: Terminal): Promise<ExitCode> {
+  const { signals } = options
+  // A stop waits for the end of the start: half of a daemon cannot be stopped in good order.
+  const started = await Promise.race([start(options, terminal), signals.hurry])
+  if (started === undefined) return endBy(await signals.stop, signals)
+  if (typeof started === 'number') return started
+  const { daemon, logger } = started
 
   const reload = async (): Promise<void> => {
     const loaded = await loadConfigFile(options.config, terminal.environment)
@@ -60,16 +48,57 @@ export async function run(
     }
   }
   let reloading: Promise<void> = Promise.resolve()
-  await new Promise<void>((resolve, reject) => {
-    handleSignals(process, {
-      onStop: (signal, hurry) => {
-        logger.info({ signal }, 'stop signal: draining; a second one ends at once')
-        daemon.stop(hurry).then(resolve, reject)
-      },
-      onReload: () => {
-        reloading = reloading.then(reload)
-      },
-    })
+  signals.onReload(() => {
+    reloading = reloading.then(() => daemon.whileReloading(reload))
   })
+  await signals.stop
+  await daemon.stop(signals.hurry)
   return EXIT_CODES.ok
+}
+
+/** The running daemon; an exit code when there is none, after it was said why. */
+async function start({ config: file, version, signals }: RunOptions, terminal: Terminal): Promise<Running | ExitCode> {
+  const config = await readConfig(file, terminal)
+  if (config === null) return EXIT_CODES.usage
+  const token = await readAdminToken(config)
+  if (!token.ok) {
+    terminal.err(`${file}: ${token.problem}\n`)
+    return EXIT_CODES.usage
+  }
+  const logger = await createLogger({
+    ...config.log,
+    isTerminal: terminal.isInteractive,
+    useColor: terminal.useColor,
+  })
+  logger.info({ version, config: file, pid: process.pid }, 'pgha-proxy starts')
+  void signals.stop.then((signal) => logger.info({ signal }, 'stop signal: draining; a second one ends at once'))
+  const daemon = new Daemon({
+    config,
+    adminToken: token.token,
+    environment: terminal.environment,
+    clock: systemClock,
+    logger,
+    version,
+    systemd: takeSystemdEnvironment(process.env, process.pid),
+  })
+  try {
+    await daemon.start()
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error
+    logger.fatal({ problem: error.message, hint: error.hint }, 'cannot start')
+    if (!terminal.isInteractive) terminal.err(`pgha-proxy: ${error.message}\n  ${error.hint}\n`)
+    return EXIT_CODES.failure
+  }
+  return { daemon, logger }
+}
+
+/**
+ * Ends this process as the signal ends any other: a start that hangs (a disk or a resolver that does not answer) serves
+ * nobody yet, and whoever signals twice has waited for it.
+ */
+function endBy(signal: NodeJS.Signals, signals: Signals): ExitCode {
+  signals.release()
+  process.kill(process.pid, signal)
+  // Reached as PID 1 only, where bin.ts has to do what the system does elsewhere.
+  return EXIT_CODES.failure
 }

@@ -1,0 +1,122 @@
+/**
+ * The listeners that are open, by their addresses in the configuration: opened together, replaced by a reload, closed at
+ * the end. Composition layer. What is done with a connection is the daemon's.
+ */
+import type { Socket } from 'node:net'
+import type { Logger } from 'pino'
+import { formatListenerAddress } from '../config/address.ts'
+import type { ListenerConfig } from '../config/config.ts'
+import { Listener } from '../net/listener.ts'
+import { PassedListener } from '../net/passed-listener.ts'
+import { PassedSocket, type PassedSocketUser } from '../net/passed-socket.ts'
+import { handoverProblem, listenHint, StartError } from './start-error.ts'
+import type { SystemdEnvironment } from './systemd-environment.ts'
+
+export interface ListenerSetOptions {
+  readonly systemd: SystemdEnvironment
+  /** The socket belongs to the receiver; `key` is the listener's address as in the configuration. */
+  readonly onConnection: (socket: Socket, key: string) => void
+  readonly logger: Logger
+}
+
+export class ListenerSet {
+  readonly #options: ListenerSetOptions
+  readonly #passed: readonly PassedSocket[]
+  readonly #open = new Map<string, Listener | PassedListener>()
+  #unused = ''
+
+  constructor(options: ListenerSetOptions) {
+    this.#options = options
+    this.#passed = options.systemd.sockets.map((socket) => new PassedSocket(socket))
+  }
+
+  /** Addresses as they were opened. */
+  get addresses(): string[] {
+    return [...this.#open.values()].map((listener) => listener.address)
+  }
+
+  /** All that were opened still accept. */
+  get isOpen(): boolean {
+    return [...this.#open.values()].every((listener) => listener.isOpen)
+  }
+
+  /** Opens those that are not open yet: all, or none and a StartError. The others stay. */
+  async openMissing(configs: readonly ListenerConfig[]): Promise<void> {
+    const opened: string[] = []
+    try {
+      for (const [index, config] of configs.entries()) {
+        const key = formatListenerAddress(config.address)
+        if (this.#open.has(key)) continue
+        this.#open.set(key, await this.#openOne(config, index))
+        opened.push(key)
+      }
+    } catch (error) {
+      for (const key of opened) this.#close(key)
+      throw error
+    }
+  }
+
+  /** Closes those that the configuration does not have any more. */
+  closeOthers(configs: readonly ListenerConfig[]): void {
+    const wanted = new Set(configs.map((config) => formatListenerAddress(config.address)))
+    for (const key of [...this.#open.keys()]) if (!wanted.has(key)) this.#close(key)
+    this.#warnOfUnused()
+  }
+
+  /** For good. */
+  close(): void {
+    for (const key of [...this.#open.keys()]) this.#close(key)
+    for (const socket of this.#passed) socket.close()
+  }
+
+  async #openOne(config: ListenerConfig, index: number): Promise<Listener | PassedListener> {
+    const { onConnection, logger } = this.#options
+    const key = formatListenerAddress(config.address)
+    const handlers = {
+      onConnection: (socket: Socket) => onConnection(socket, key),
+      onError: (error: Error) => logger.error({ listener: key, problem: error.message }, 'listener failed'),
+    }
+    const { address } = config
+    const listener =
+      address.kind === 'fd'
+        ? this.#passedListener(address.name, index, handlers)
+        : new Listener({ address, ...handlers })
+    try {
+      await listener.open()
+    } catch (error) {
+      if (address.kind === 'fd') throw handoverProblem({ index, name: address.name, kind: 'no-stream-listener', error })
+      throw new StartError(`cannot listen on ${key}: ${(error as Error).message}`, listenHint(error), error)
+    }
+    logger.info({ listener: listener.address, route: config.route, tls: config.tls.mode }, 'listening')
+    return listener
+  }
+
+  #passedListener(name: string, index: number, handlers: PassedSocketUser): PassedListener {
+    const sockets = this.#passed.filter((socket) => socket.name === name)
+    if (sockets.length > 0) return new PassedListener({ name, sockets, ...handlers })
+    const { socketsOfPid } = this.#options.systemd
+    const names = [...new Set(this.#passed.map((socket) => socket.name))]
+    throw handoverProblem(
+      socketsOfPid === null
+        ? { index, name, kind: 'not-passed', names }
+        : { index, name, kind: 'other-process', pid: socketsOfPid },
+    )
+  }
+
+  #close(key: string): void {
+    this.#open.get(key)?.close()
+    this.#open.delete(key)
+  }
+
+  /** Clients that connect to such a socket wait in vain: nobody refuses them. Said once as long as it stays so. */
+  #warnOfUnused(): void {
+    const names = [...new Set(this.#passed.map((socket) => socket.name))].filter(
+      (name) => !this.#open.has(`fd:${name}`),
+    )
+    if (names.join() === this.#unused) return
+    this.#unused = names.join()
+    if (names.length > 0) {
+      this.#options.logger.warn({ names }, 'sockets were handed over that no listener takes: add `address: fd:NAME`')
+    }
+  }
+}
