@@ -11,7 +11,7 @@ import type { Claim, Incumbent } from './claims.ts'
 import { addNames } from './describe.ts'
 import { isObserved } from './evidence.ts'
 import { judgeNodes } from './judge-nodes.ts'
-import { unmatchedRows } from './members.ts'
+import { primaryNamedBy, unmatchedRows } from './members.ts'
 import { type DecisionInput, type Ruling, readSituation, type Situation } from './situation.ts'
 import { describeStanding, isObservable, type Standing } from './standing.ts'
 import type { Decision, Epoch, TopologyState } from './topology-state.ts'
@@ -101,13 +101,22 @@ function clusterIdentifiers(standings: ReadonlyMap<string, Standing>): Set<strin
   return found
 }
 
-/** A standby that knows a higher timeline proves that the claimant is not the latest primary. */
-function contradictions({ standings }: Situation, claim: Claim): string | null {
-  for (const [name, standing] of standings) {
-    if (standing.kind !== 'standby') continue
-    const known = Math.max(standing.answer.timelineId ?? 0, standing.answer.timelineIdAtLeast)
-    if (known > claim.timelineId) {
-      return `${claim.node} claims to be primary on timeline ${claim.timelineId}, but ${name} has seen timeline ${known}`
+/**
+ * A standby that knows a higher timeline proves that the claimant is not the latest primary. A witness that names another
+ * one makes it doubtful: it is late by 1 to 15 s, and until it names the claimant nobody can know which of the two erred.
+ */
+function contradictions(situation: Situation, claim: Claim): string | null {
+  const claimed = `${claim.node} claims to be primary on timeline ${claim.timelineId}`
+  for (const [name, standing] of situation.standings) {
+    if (standing.kind === 'standby') {
+      const known = Math.max(standing.answer.timelineId ?? 0, standing.answer.timelineIdAtLeast)
+      if (known > claim.timelineId) return `${claimed}, but ${name} has seen timeline ${known}`
+    }
+    if (standing.kind !== 'witness') continue
+    const named = primaryNamedBy(name, situation.input)
+    // With two claims the timelines decide: they are facts, and its rows may be old.
+    if (situation.claims.length === 1 && named !== null && named !== claim.node) {
+      return `${claimed}, but ${name}, a witness, names ${named} as the primary`
     }
   }
   return null

@@ -29,6 +29,17 @@ export function unmatchedRows(
   return rows.filter((row) => findMember(row, members, evidence) === null)
 }
 
+/** The active primary by the node's own rows, under our name for it where we have one; `null` without rows or without one. */
+export function primaryNamedBy(
+  node: string,
+  { members, evidence }: { readonly members: readonly Member[]; readonly evidence: ReadonlyMap<string, NodeEvidence> },
+): string | null {
+  const repmgr = evidence.get(node)?.lastAnswer?.answer.repmgr
+  if (repmgr?.kind !== 'rows') return null
+  const row = repmgr.rows.find(({ type, active }) => type === 'primary' && active)
+  return row === undefined ? null : (findMember(row, members, evidence)?.name ?? row.nodeName)
+}
+
 function localNodeId(evidence: NodeEvidence | undefined): number | null {
   const repmgr = evidence?.lastAnswer?.answer.repmgr
   return repmgr?.kind === 'rows' ? repmgr.localNodeId : null

@@ -323,6 +323,20 @@ describe('cold start', () => {
     expect(alone.role('node3')).toBe('witness')
   })
 
+  it('does not believe a claimant when the witness names another primary, until it does not any more', () => {
+    const scenario = new Scenario({ nodes: 3 }).turn(['P1+', 'T', 'W2'])
+    expect(scenario.verdict).toBe('no-primary')
+    expect(scenario.decision?.reason).toBe(
+      'node1 claims to be primary on timeline 1, but node3, a witness, names node2 as the primary',
+    )
+    expect(scenario.epoch).toBe('none')
+    expect(scenario.turn(['P1+', 'T', 'W1']).verdict).toBe('serving node1')
+  })
+
+  it('lets a witness that is late not speak against the higher of two claims', () => {
+    expect(new Scenario({ nodes: 3 }).turn(['P1+', 'P2+', 'W1']).verdict).toBe('serving node2')
+  })
+
   it('does not believe a claimant when a standby has seen a higher timeline', () => {
     const scenario = new Scenario({ nodes: 2 }).turn(['P1+', 'S?2'])
     expect(scenario.verdict).toBe('no-primary')

@@ -187,8 +187,9 @@ export function answerOf(said: string, node: Member, members: readonly Member[])
   }
   const out = { ...base, inRecovery: false, timelineId: 1, timelineIdAtLeast: 1, replayLsn: null, walReceiver: null }
   if (said === 'X') return { ...out, systemIdentifier: FOREIGN }
-  if (said === 'W') {
-    const witness = rows(members, 'node1')
+  const named = /^W(\d?)$/.exec(said)
+  if (named !== null) {
+    const witness = rows(members, `node${named[1] || '1'}`)
     const asWitness = (row: RepmgrNodeRow): RepmgrNodeRow =>
       row.nodeName === node.name ? { ...row, type: 'witness' } : row
     return {
