@@ -2,7 +2,8 @@
  * Opens one cluster for a test and removes it after that test, whatever has become of it. Test support.
  */
 import { afterEach } from 'vitest'
-import { DockerCluster, type DockerClusterOptions } from './docker-cluster.ts'
+import type { DockerClusterOptions } from './cluster-plan.ts'
+import { DockerCluster } from './docker-cluster.ts'
 
 export interface ClusterStage {
   readonly open: (options?: DockerClusterOptions) => Promise<DockerCluster>

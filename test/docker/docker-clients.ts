@@ -44,6 +44,8 @@ export class DockerClients {
       )
       .withEnvironment({
         ...login,
+        // Names of clients, and so numbers of invoices, are never used twice.
+        NAME: endpoint.alias,
         LONG: String(long),
         FRESH: String(fresh),
         LONG_PACE_MS: '20',

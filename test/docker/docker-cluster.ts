@@ -2,79 +2,25 @@
  * The stage of a container scenario: nodes with repmgrd, the proxy, and clients, in networks of their own; and the
  * verdict on what the clients saw. Whoever starts a cluster stops it. Test support.
  */
-import { randomInt, randomUUID } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import { waitFor } from '../support/condition.ts'
-import { type ClientOptions, DockerClients } from './docker-clients.ts'
-import { DockerNode, type NodeSpec } from './docker-node.ts'
+import type { Ledger } from './client/ledger.ts'
+import { gatherFacts } from './cluster-facts.ts'
+import { ClusterPlan, type DockerClusterOptions, WITNESS } from './cluster-plan.ts'
+import { DockerClients } from './docker-clients.ts'
+import { DockerNode } from './docker-node.ts'
 import { DockerProxy } from './docker-proxy.ts'
 import { docker, LABEL_OPTION, removeOwn } from './engine.ts'
-import { IMAGES, type Major } from './images.ts'
-import { type Facts, judge, parseHistory, summarize, type Verdict } from './verdict.ts'
-
-const INITDB = fileURLToPath(new URL('../../docker/initdb', import.meta.url))
-/** Above those that the engine gives away first. */
-const FIRST_ADDRESS = 100
-/** Of the roles that docker/initdb makes. */
-export const PASSWORDS = {
-  POSTGRESQL_PASSWORD: 'test-postgres',
-  REPMGR_PASSWORD: 'test-repmgr',
-  ADMIN_USER_PASSWORD: 'test-admin',
-  BEACONX_APP_PASSWORD: 'test-app',
-  PGHA_MONITOR_PASSWORD: 'test-monitor',
-} as const
-
-export interface DockerClusterOptions {
-  /** Data nodes: pg-0, pg-1 …; default 3. */
-  readonly nodes?: 2 | 3
-  /** PostgreSQL's major version; default 15. */
-  readonly major?: Major
-  /** Adds pg-witness. */
-  readonly witness?: boolean
-  /**
-   * The proxy and the clients reach the nodes through a second network: so the nodes can be cut off from each other and
-   * not from the proxy, and the reverse.
-   */
-  readonly apart?: boolean
-  /** A subnet of the test's own, so that a container can be given the address of another. */
-  readonly fixedAddresses?: boolean
-  /** Merged into the proxy's configuration, section by section. */
-  readonly proxy?: Readonly<Record<string, unknown>>
-  /** `false`: without a proxy and clients at first. */
-  readonly withProxy?: boolean
-  readonly clients?: ClientOptions
-}
+import { judge, summarize, type Verdict } from './verdict.ts'
 
 export class DockerCluster {
-  /** Replication, and everything else unless the proxy is apart. */
-  readonly network: string
-  /** Where the proxy and the clients are. */
-  readonly front: string
+  readonly plan: ClusterPlan
   readonly nodes: readonly DockerNode[]
-  readonly #options: DockerClusterOptions
-  /** `10.a.b` for each network of the test's own subnets; empty when the engine chooses. */
-  readonly #subnets = new Map<string, string>()
   readonly #proxies: DockerProxy[] = []
-  #clients: DockerClients | null = null
+  readonly #clients: DockerClients[] = []
 
   private constructor(options: DockerClusterOptions) {
-    const id = randomUUID().slice(0, 8)
-    this.#options = options
-    this.network = `pgha-test-${id}`
-    this.front = options.apart === true ? `${this.network}-front` : this.network
-    if (options.fixedAddresses === true) {
-      // Out of a range that the engine does not give away by itself.
-      for (const network of new Set([this.network, this.front])) {
-        this.#subnets.set(network, `10.${randomInt(200, 250)}.${randomInt(1, 250)}`)
-      }
-    }
-    const count = options.nodes ?? 3
-    const names = Array.from({ length: count }, (_, index) => `pg-${index}`)
-    const partners = names.join(',')
-    this.nodes = [
-      ...names.map((name, index) => this.#makeNode(name, partners, FIRST_ADDRESS + index)),
-      ...(options.witness === true ? [this.#makeNode('pg-witness', partners, FIRST_ADDRESS + count)] : []),
-    ]
+    this.plan = new ClusterPlan(options)
+    this.nodes = this.plan.nodeNames.map((name) => new DockerNode(this.plan.nodeSpec(name)))
   }
 
   /** All nodes registered and streaming, the proxy serving pg-0, and every client with its first invoices. */
@@ -89,10 +35,10 @@ export class DockerCluster {
 
   async #start(): Promise<void> {
     const startedAt = performance.now()
-    for (const network of new Set([this.network, this.front])) await this.#createNetwork(network)
+    for (const network of this.plan.networks) await this.#createNetwork(network)
     await Promise.all(this.nodes.map((node) => node.create()))
     await this.settle('pg-0')
-    if (this.#options.withProxy === false) return
+    if (this.plan.options.withProxy === false) return
     await this.startProxy()
     await this.proxy.waitUntilServing('pg-0')
     process.stderr.write(`cluster of ${this.nodes.length} and proxy up: ${seconds(performance.now() - startedAt)}\n`)
@@ -112,30 +58,26 @@ export class DockerCluster {
     return proxy
   }
 
+  /** The clients that were started first. */
   get clients(): DockerClients {
-    if (this.#clients === null) throw new Error('no clients have been started')
-    return this.#clients
+    const [first] = this.#clients
+    if (first === undefined) throw new Error('no clients have been started')
+    return first
   }
 
   async startProxy(alias = 'reverse-proxy', overrides: Readonly<Record<string, unknown>> = {}): Promise<DockerProxy> {
-    const config = merge(this.#proxyConfig(), this.#options.proxy ?? {}, overrides)
-    const proxy = await DockerProxy.start({ endpoints: [{ network: this.front, alias }], config })
+    const config = this.plan.proxyConfig(overrides)
+    const proxy = await DockerProxy.start({ endpoints: [{ network: this.plan.front, alias }], config })
     this.#proxies.push(proxy)
     return proxy
   }
 
-  /** They write from now on. `waitForWrites: false`: while there is no primary. */
+  /** More of them, which write from now on. `waitForWrites: false`: while there is no primary. */
   async startClients({ waitForWrites = true }: { readonly waitForWrites?: boolean } = {}): Promise<void> {
-    const login = {
-      PGHOST: 'reverse-proxy',
-      PGPORT: '5432',
-      PGDATABASE: 'einvoice',
-      PGUSER: 'beaconx_app',
-      PGPASSWORD: PASSWORDS.BEACONX_APP_PASSWORD,
-    }
-    const endpoint = { network: this.front, alias: 'clients' }
-    this.#clients = await DockerClients.start(endpoint, login, this.#options.clients)
-    if (waitForWrites) await this.#clients.waitForMore(2)
+    const endpoint = { network: this.plan.front, alias: `clients${this.#clients.length}` }
+    const clients = await DockerClients.start(endpoint, this.plan.clientLogin(), this.plan.options.clients)
+    this.#clients.push(clients)
+    if (waitForWrites) await clients.waitForMore(2)
   }
 
   /** Waits until another node has been promoted, whichever repmgrd chose, and gives its name. */
@@ -156,6 +98,14 @@ export class DockerCluster {
     await this.waitUntilRegistered(primary)
     const others = this.#dataNodes().filter(({ name }) => name !== primary && !except.includes(name))
     await Promise.all(others.map((node) => node.waitUntilFollowing(primary)))
+    const witness = this.nodes.find(({ name }) => name === WITNESS)
+    if (witness === undefined) return
+    // It copies the rows every 15 s; one that does not know a node yet cannot follow when that one is promoted.
+    const count = this.nodes.length
+    await waitFor('the witness to know all nodes', () => witness.ask('SELECT count(*) FROM repmgr.nodes'), {
+      until: (seen) => Number(seen) === count,
+      timeoutMs: 40_000,
+    })
   }
 
   /** Waits until the node's own `repmgr.nodes` says that it is the primary. */
@@ -173,23 +123,25 @@ export class DockerCluster {
   }
 
   /** Starts a primary that has nothing to do with this cluster, under a name and an address of this cluster. */
-  async startStranger({ alias, address }: { readonly alias: string; readonly address: string }): Promise<DockerNode> {
-    const spec = this.#nodeSpec('pg-9', 'pg-9')
-    const stranger = new DockerNode({
-      ...spec,
-      environment: { ...spec.environment, REPMGR_PRIMARY_HOST: 'pg-9' },
-      endpoints: [{ network: this.network, alias, address }],
-    })
+  async startStranger(as: { readonly alias: string; readonly address: string }): Promise<DockerNode> {
+    const stranger = new DockerNode(this.plan.strangerSpec(as))
     await stranger.create('running')
     await stranger.waitUntilPrimary()
     return stranger
   }
 
-  /** Waits until all clients have written on `primary` once more, has them finish, and judges what they saw against what `primary`, the last one, holds. */
+  /**
+   * Waits until all clients have written on `primary`, the last one, once more; has them finish; and judges what they saw
+   * against what it holds.
+   */
   async verdict(primary: string): Promise<Verdict> {
-    await this.clients.waitForMore(3, primary)
-    const ledger = await this.clients.stop()
-    const facts = await this.#facts(primary)
+    for (const clients of this.#clients) await clients.waitForMore(3, primary)
+    const ledgers = await Promise.all(this.#clients.map((clients) => clients.stop()))
+    const ledger: Ledger = {
+      acknowledged: ledgers.flatMap(({ acknowledged }) => acknowledged),
+      errors: ledgers.flatMap(({ errors }) => errors),
+    }
+    const facts = await gatherFacts(this.node(primary), this.#proxies)
     const verdict = judge(ledger, facts)
     process.stderr.write(`${summarize(verdict, facts)}\n`)
     return verdict
@@ -218,80 +170,12 @@ export class DockerCluster {
   }
 
   #dataNodes(): readonly DockerNode[] {
-    return this.nodes.filter(({ name }) => name !== 'pg-witness')
-  }
-
-  #makeNode(name: string, partners: string, host: number): DockerNode {
-    const endpoints = [...new Set([this.network, this.front])].map((network) => {
-      const prefix = this.#subnets.get(network)
-      return { network, alias: name, ...(prefix === undefined ? {} : { address: `${prefix}.${host}` }) }
-    })
-    return new DockerNode({ ...this.#nodeSpec(name, partners), endpoints })
-  }
-
-  #nodeSpec(name: string, partners: string): Omit<NodeSpec, 'endpoints'> {
-    return {
-      name,
-      image: IMAGES.postgres[this.#options.major ?? 15],
-      environment: {
-        ...PASSWORDS,
-        POSTGRESQL_FSYNC: 'off',
-        REPMGR_NODE_NAME: name,
-        REPMGR_NODE_NETWORK_NAME: name,
-        REPMGR_PRIMARY_HOST: 'pg-0',
-        REPMGR_PARTNER_NODES: partners,
-        REPMGR_RECONNECT_ATTEMPTS: '3',
-        REPMGR_RECONNECT_INTERVAL: '1',
-        REPMGR_CONNECT_TIMEOUT: '2',
-        REPMGR_MONITOR_INTERVAL_SECS: '1',
-        ...(name === 'pg-witness' ? { REPMGR_NODE_TYPE: 'witness', REPMGR_NODE_ID: '1900' } : {}),
-      },
-      folders: [{ source: INITDB, target: '/docker-entrypoint-initdb.d' }],
-    }
-  }
-
-  #proxyConfig(): Readonly<Record<string, unknown>> {
-    return {
-      listeners: [{ address: '0.0.0.0:5432', route: 'primary' }],
-      nodes: this.#dataNodes().map(({ name }) => ({ name, address: `${name}:5432` })),
-      monitor: { user: 'pgha', password: PASSWORDS.PGHA_MONITOR_PASSWORD, database: 'repmgr' },
-      hold: { timeout: '60s' },
-      admin: { address: '0.0.0.0:8432' },
-      shutdown: { grace: '0s' },
-    }
+    return this.nodes.filter(({ name }) => name !== WITNESS)
   }
 
   async #createNetwork(name: string): Promise<void> {
-    const prefix = this.#subnets.get(name)
-    const subnet = prefix === undefined ? [] : ['--subnet', `${prefix}.0/24`]
-    await docker('network', 'create', ...LABEL_OPTION, ...subnet, name)
-  }
-
-  async #facts(primary: string): Promise<Facts> {
-    const node = this.node(primary)
-    const file = await node.ask('SELECT pg_walfile_name(pg_current_wal_lsn())')
-    const timelineId = Number.parseInt(file.slice(0, 8), 16)
-    // The first timeline has no history.
-    const history = timelineId === 1 ? '' : await node.ask(`SELECT pg_read_file('pg_wal/${file.slice(0, 8)}.history')`)
-    const stored = await node.ask('SELECT number FROM invoices', 'einvoice')
-    const logs = (await Promise.all(this.#proxies.map((proxy) => proxy.log()))).flat()
-    const acceptedAt = new Map<number, number>()
-    let loginsCutShort = 0
-    for (const record of logs) {
-      const epoch = record['epoch'] as { timelineId: number } | undefined
-      if (record.msg === 'primary accepted' && epoch !== undefined) {
-        acceptedAt.set(epoch.timelineId, new Date(record.time).getTime())
-      }
-      if (record.msg === 'session ended' && record['reason'] === 'login-interrupted') loginsCutShort += 1
-    }
-    return {
-      timelineId,
-      forks: parseHistory(history),
-      stored: new Set(stored.split('\n')),
-      acceptedAt,
-      loginsCutShort,
-      proxyAway: this.#proxies.flatMap((proxy) => proxy.away),
-    }
+    const subnet = this.plan.subnetOf(name)
+    await docker('network', 'create', ...LABEL_OPTION, ...(subnet === null ? [] : ['--subnet', subnet]), name)
   }
 
   async #tell(): Promise<void> {
@@ -300,21 +184,13 @@ export class DockerCluster {
     }
     for (const proxy of this.#proxies) await say('reverse-proxy', () => proxy.tail(60))
     for (const node of this.nodes)
-      await say(node.name, async () => (await node.log()).split('\n').slice(-25).join('\n'))
+      await say(node.name, async () => (await node.log()).split('\n').filter(isTelling).slice(-40).join('\n'))
   }
 }
 
-function merge(...layers: readonly Readonly<Record<string, unknown>>[]): Record<string, unknown> {
-  const merged: Record<string, unknown> = {}
-  for (const [key, value] of layers.flatMap((layer) => Object.entries(layer))) {
-    const before = merged[key]
-    merged[key] = isSection(before) && isSection(value) ? { ...before, ...value } : value
-  }
-  return merged
-}
-
-function isSection(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+/** Of a server's log: not one of the lines that every session and every checkpoint leave. */
+function isTelling(line: string): boolean {
+  return !/ LOG: +(dis)?connection|checkpoint|unable to ping|PQping/.test(line)
 }
 
 function seconds(milliseconds: number): string {

@@ -42,7 +42,6 @@ export class DockerNode {
     let said = ''
     const container = new ClusterContainer(image, endpoints)
       .withVolume(this.#volume, DATA)
-      .withHostname(this.name)
       .withEnvironment({ ...environment })
       .withCopyDirectoriesToContainer([...folders])
       .withStartupTimeout(START_TIMEOUT_MS)

@@ -30,9 +30,23 @@ export function engineAvailable(): true | string {
   return true
 }
 
+/** `true`, or why the compose project cannot run here. */
+export function composeAvailable(): true | string {
+  const { status } = spawnSync('docker', ['compose', 'version'], { timeout: 15_000 })
+  return status === 0 ? true : 'there is no docker compose (version 2)'
+}
+
 /** Runs a docker command to its end; gives standard output. Rejects with what it said on standard error. */
 export async function docker(...args: readonly string[]): Promise<string> {
-  const { stdout } = await run('docker', args, { maxBuffer: OUTPUT_BYTES_MAX })
+  return await dockerWith({}, ...args)
+}
+
+/** The same with more in its environment, as compose projects are set up by it. */
+export async function dockerWith(
+  environment: Readonly<Record<string, string>>,
+  ...args: readonly string[]
+): Promise<string> {
+  const { stdout } = await run('docker', args, { maxBuffer: OUTPUT_BYTES_MAX, env: { ...process.env, ...environment } })
   return stdout
 }
 

@@ -7,9 +7,10 @@ import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { leftOut } from '../support/left-out.ts'
 import { ClusterContainer } from './cluster-container.ts'
+import { PASSWORDS } from './cluster-plan.ts'
 import { clusterStage } from './cluster-stage.ts'
 import { type AppResult, DockerApp } from './docker-app.ts'
-import { type DockerCluster, PASSWORDS } from './docker-cluster.ts'
+import type { DockerCluster } from './docker-cluster.ts'
 import { docker, engineAvailable } from './engine.ts'
 import { IMAGES } from './images.ts'
 
@@ -34,7 +35,7 @@ async function configFromNginx(): Promise<Record<string, unknown>> {
 /** Two nodes, which keep their addresses as nginx looks names up only once; both proxies, and an application each. */
 async function openBoth(): Promise<{ cluster: DockerCluster; viaNginx: DockerApp; viaProxy: DockerApp }> {
   const cluster = await stage.open({ nodes: 2, fixedAddresses: true, withProxy: false })
-  const { network } = cluster
+  const { network } = cluster.plan
   const { listeners, nodes } = await configFromNginx()
   await cluster.startProxy('reverse-proxy', { listeners, nodes, hold: { timeout: '25s' } })
   await cluster.proxy.waitUntilServing('pg-0')
@@ -85,15 +86,15 @@ describe.skipIf(leftOut('nginx and Laravel in containers', engineAvailable()))(
       await Promise.all([viaNginx.restart(), viaProxy.restart()])
       await Promise.all([viaNginx.waitForMore(10, 'pg-0'), viaProxy.waitForMore(10, 'pg-1')])
 
+      const [seenViaNginx, seenViaProxy] = await Promise.all([viaNginx.results(), viaProxy.results()])
       const stored = new Set((await cluster.node('pg-1').ask('SELECT number FROM invoices', 'einvoice')).split('\n'))
-      const lostOf = async (app: DockerApp): Promise<readonly AppResult[]> =>
-        (await app.results()).filter(({ ok, invoice }) => ok && !stored.has(invoice))
-      expect((await lostOf(viaNginx)).length).toBeGreaterThanOrEqual(10)
+      const lost = (results: readonly AppResult[]): readonly AppResult[] =>
+        results.filter(({ ok, invoice }) => ok && !stored.has(invoice))
+      expect(lost(seenViaNginx).length).toBeGreaterThanOrEqual(10)
       // All that replication may have lost with the killed server is what it was told last.
-      const results = await viaProxy.results()
-      const lastBeforeKill = results.filter(({ server }) => server === 'pg-0').at(-1)
-      expect((await lostOf(viaProxy)).filter(({ invoice }) => invoice !== lastBeforeKill?.invoice)).toEqual([])
-      expect(results.filter(({ ok, inTransaction }) => !ok && !inTransaction)).toEqual([])
+      const lastBeforeKill = seenViaProxy.filter(({ server }) => server === 'pg-0').at(-1)
+      expect(lost(seenViaProxy).filter(({ invoice }) => invoice !== lastBeforeKill?.invoice)).toEqual([])
+      expect(seenViaProxy.filter(({ ok, inTransaction }) => !ok && !inTransaction)).toEqual([])
     })
   },
 )

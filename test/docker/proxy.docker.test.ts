@@ -78,11 +78,14 @@ describe.skipIf(leftOut('a proxy in trouble in containers', engineAvailable()))(
   it('is cut off from the primary alone: sessions stay, new ones wait, and all go on when it is back', async () => {
     const cluster = await stage.open({ apart: true, fixedAddresses: true })
     const primary = cluster.node('pg-0')
-    await primary.disconnect(cluster.front)
-    const { state } = await cluster.proxy.waitForStatus('sessions to be held', ({ sessions }) => sessions.held > 0)
-    expect(state).toBe('uncertain')
+    await primary.disconnect(cluster.plan.front)
+    await cluster.proxy.waitForStatus('doubt', ({ state }) => state === 'uncertain')
+    const { sessions: before } = await cluster.proxy.status()
+    await cluster.startClients({ waitForWrites: false })
+    const { sessions } = await cluster.proxy.waitForStatus('more to be held', ({ sessions: { held } }) => held >= 12)
+    expect(sessions.active).toBe(before.active)
     expect(await cluster.node('pg-1').ask('SELECT status FROM pg_stat_wal_receiver')).toBe('streaming')
-    await primary.connect(cluster.front)
+    await primary.connect(cluster.plan.front)
 
     await cluster.proxy.waitUntilServing('pg-0')
     await cluster.clients.waitForMore(3, 'pg-0')
@@ -93,13 +96,13 @@ describe.skipIf(leftOut('a proxy in trouble in containers', engineAvailable()))(
   it('is cut off from the standby that is then promoted: clients wait, and find it when it is in sight', async () => {
     const cluster = await stage.open({ nodes: 2, apart: true, fixedAddresses: true })
     const standby = cluster.node('pg-1')
-    await standby.disconnect(cluster.front)
+    await standby.disconnect(cluster.plan.front)
     await cluster.proxy.waitForRole('pg-1', 'unreachable')
     await cluster.clients.waitForMore(5, 'pg-0')
     await cluster.node('pg-0').kill()
     await standby.waitUntilPrimary()
     await cluster.proxy.waitForStatus('all clients to be held', ({ sessions }) => sessions.held >= 12)
-    await standby.connect(cluster.front)
+    await standby.connect(cluster.plan.front)
 
     await cluster.proxy.waitUntilServing('pg-1')
     await cluster.clients.waitForMore(3, 'pg-1')
@@ -109,7 +112,7 @@ describe.skipIf(leftOut('a proxy in trouble in containers', engineAvailable()))(
   it('sees both sides of a cluster that is parted: it follows the promotion, and what was written last is told', async () => {
     const cluster = await stage.open({ apart: true })
     const old = cluster.node('pg-0')
-    await old.disconnect(cluster.network)
+    await old.disconnect(cluster.plan.network)
     const successor = await cluster.successorOf('pg-0')
     await cluster.proxy.waitUntilServing(successor)
     expect(await old.ask('SELECT pg_is_in_recovery()')).toBe('f')

@@ -17,12 +17,18 @@ function numberFrom(name: string): number {
 }
 
 // Where to connect and as whom comes from PGHOST and its like. A held connect waits for as long as the proxy lets it.
-const login = { connectionTimeoutMillis: 0 }
+// With keepalive: a proxy that crashes with its whole network cannot even hang up.
+const login = { connectionTimeoutMillis: 0, keepAlive: true, keepAliveInitialDelayMillis: 1_000 }
 const writers = (['long', 'fresh'] as const).flatMap((style) =>
   Array.from(
     { length: numberFrom(style.toUpperCase()) },
     (_, index) =>
-      new Writer({ name: `${style}${index}`, style, paceMs: numberFrom(`${style.toUpperCase()}_PACE_MS`), login }),
+      new Writer({
+        name: `${process.env['NAME'] ?? ''}-${style}${index}`,
+        style,
+        paceMs: numberFrom(`${style.toUpperCase()}_PACE_MS`),
+        login,
+      }),
   ),
 )
 
