@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 
-export const TEST_LABEL = 'io.pgha-proxy.test'
+const TEST_LABEL = 'io.pgha-proxy.test'
 /** The environment variable that tells the workers of a run its process id. */
 export const RUN_VARIABLE = 'PGHA_TEST_RUN'
 const OWN_RUN = process.env[RUN_VARIABLE] ?? String(process.pid)

@@ -12,7 +12,7 @@ import { SHUTTING_DOWN } from '../scenarios/promised-words.ts'
 import { RawClient, startupMessage } from '../scenarios/raw-client.ts'
 import { waitFor } from '../support/condition.ts'
 import { leftOut } from '../support/left-out.ts'
-import { docker, engineAvailable, TEST_LABEL } from './engine.ts'
+import { docker, engineAvailable, LABEL_OPTION } from './engine.ts'
 import { IMAGES } from './images.ts'
 import { PlainContainer } from './plain-container.ts'
 
@@ -88,7 +88,7 @@ async function inspectImage(name: string): Promise<Image> {
 /** What a command prints that is not the proxy, in a container that is gone afterwards. */
 async function inImage(...command: readonly string[]): Promise<string> {
   const [program = '', ...args] = command
-  const label = ['--label', `${TEST_LABEL}=container`]
+  const label = [...LABEL_OPTION]
   return (await docker('run', '--rm', ...label, '--entrypoint', program, IMAGES.proxy, ...args)).trim()
 }
 
@@ -170,7 +170,7 @@ describe.skipIf(leftOut('containers of the image', engineAvailable()))('a contai
 
   it('ends in time also when its name server says nothing', async () => {
     const network = `pgha-test-${randomUUID().slice(0, 8)}`
-    await docker('network', 'create', '--label', `${TEST_LABEL}=network`, network)
+    await docker('network', 'create', ...LABEL_OPTION, network)
     try {
       const silent = "require('node:dgram').createSocket('udp4').bind(53, () => console.log('silent'))"
       // Its lowest port is the privileged one here: no capability is needed to bind it.
@@ -194,7 +194,7 @@ describe.skipIf(leftOut('containers of the image', engineAvailable()))('a contai
 
   it('keeps a stop and a reload that come while it starts, though it is PID 1', async () => {
     const volume = `pgha-test-state-${randomUUID().slice(0, 8)}`
-    await docker('volume', 'create', '--label', `${TEST_LABEL}=volume`, volume)
+    await docker('volume', 'create', ...LABEL_OPTION, volume)
     ownVolumes.push(volume)
     const mounted = ['--volume', `${volume}:/var/lib/pgha-proxy`]
     // The start stops at a pipe that nobody writes into yet.

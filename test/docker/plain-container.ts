@@ -3,7 +3,7 @@
  * outside. Test support: for what the image promises by itself, without a cluster.
  */
 import { waitFor } from '../support/condition.ts'
-import { containerLogs, docker, TEST_LABEL } from './engine.ts'
+import { containerLogs, docker, LABEL_OPTION } from './engine.ts'
 import { IMAGES } from './images.ts'
 
 /** Everything a cautious operator takes away. */
@@ -23,8 +23,7 @@ export class PlainContainer {
 
   /** `docker run --detach`, hardened, with these flags, and with these arguments for the program. */
   static async start(flags: readonly string[], args: readonly string[] = []): Promise<PlainContainer> {
-    const label = ['--label', `${TEST_LABEL}=container`]
-    const id = await docker('run', '--detach', ...label, ...HARDENED, ...flags, IMAGES.proxy, ...args)
+    const id = await docker('run', '--detach', ...LABEL_OPTION, ...HARDENED, ...flags, IMAGES.proxy, ...args)
     return new PlainContainer(id.trim())
   }
 

@@ -17,8 +17,7 @@ function numberFrom(name: string): number {
 }
 
 // Where to connect and as whom comes from PGHOST and its like. A held connect waits for as long as the proxy lets it.
-// With keepalive: a proxy that crashes with its whole network cannot even hang up.
-const login = { connectionTimeoutMillis: 0, keepAlive: true, keepAliveInitialDelayMillis: 1_000 }
+const login = { connectionTimeoutMillis: 0 }
 const writers = (['long', 'fresh'] as const).flatMap((style) =>
   Array.from(
     { length: numberFrom(style.toUpperCase()) },

@@ -2,6 +2,7 @@
  * One client as applications are: `long` keeps one session and writes over it, `fresh` connects anew for each invoice.
  * After an error it goes on with the next invoice, and never sends one twice. Runs inside the client container.
  */
+import { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import type { Acknowledgement, ClientError } from './ledger.ts'
@@ -11,6 +12,7 @@ const INSERT = `INSERT INTO invoices (number, customer, amount_cents) VALUES ($1
     substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) AS timeline`
 /** Refused at once and again at once, a client would do nothing but connect. */
 const AFTER_REFUSAL_MS = 20
+const TCP_CONNECT_MS = 3_000
 
 export interface WriterOptions {
   readonly name: string
@@ -42,31 +44,37 @@ export class Writer {
 
   async #run(): Promise<void> {
     while (!this.#isStopping) {
-      const client = new pg.Client({ ...this.#options.login, application_name: this.name })
+      const socket = new Socket()
+      // TCP alone: what comes after may take as long as the proxy holds. A proxy that was started again may have another
+      // address, and packets to the old one end nowhere.
+      const tooLong = (): unknown =>
+        socket.destroy(Object.assign(new Error('no TCP connection'), { code: 'ETIMEDOUT' }))
+      const timer = setTimeout(tooLong, TCP_CONNECT_MS)
+      socket.once('connect', () => clearTimeout(timer))
+      const client = new pg.Client({ ...this.#options.login, application_name: this.name, stream: () => socket })
       // What the server says between two invoices is the cause; the next query would only say "not queryable".
       const idleErrors: Error[] = []
       client.on('error', (error) => idleErrors.push(error))
+      let phase: ClientError['phase'] = 'connect'
       let sentAt = now()
       try {
         await client.connect()
-      } catch (error) {
-        this.#record('connect', error, sentAt)
-        await client.end().catch(() => undefined)
-        await delay(AFTER_REFUSAL_MS)
-        continue
-      }
-      try {
         do {
+          phase = 'write'
           sentAt = now()
           await this.#write(client, sentAt)
+          phase = 'idle'
           await delay(this.#options.paceMs)
-          if (idleErrors.length > 0) break
+          if (idleErrors[0] !== undefined) throw idleErrors[0]
         } while (this.#options.style === 'long' && !this.#isStopping)
-        if (idleErrors.length > 0) this.#record('idle', idleErrors[0], sentAt)
+        await client.end()
       } catch (error) {
-        this.#record('write', idleErrors[0] ?? error, sentAt)
+        this.#record(phase, phase === 'connect' ? error : (idleErrors[0] ?? error), sentAt)
+        if (phase === 'connect') await delay(AFTER_REFUSAL_MS)
       } finally {
-        await client.end().catch(() => undefined)
+        clearTimeout(timer)
+        // Not `client.end()`: after a connect that failed its promise may never be settled.
+        socket.destroy()
       }
     }
   }
