@@ -14,9 +14,10 @@ import { Session } from '../net/session.ts'
 import type { Hint, SessionEnvironment } from '../net/session-environment.ts'
 import { SessionRegistry } from '../net/session-registry.ts'
 import { createSharedLookup } from '../net/shared-lookup.ts'
-import { AdminServer } from '../observability/admin-server.ts'
+import type { AdminServer } from '../observability/admin-server.ts'
+import { Metrics, type MetricsPage } from '../observability/metrics.ts'
 import { buildStatus, type Status } from '../observability/status.ts'
-import type { Clock, NodeIdentity } from '../ports.ts'
+import type { Clock } from '../ports.ts'
 import { HealthLoop } from '../probe/health-loop.ts'
 import type { NodeAddress } from '../topology/observation.ts'
 import { cancelTargets, isFresh } from '../topology/route-session.ts'
@@ -24,12 +25,13 @@ import { DecisionLog } from './decision-log.ts'
 import { describeChanges } from './describe-changes.ts'
 import { ListenerSet } from './listener-set.ts'
 import { createMonitorProber } from './monitor-prober.ts'
+import { openAdmin } from './open-admin.ts'
 import { restoreState } from './restore-state.ts'
 import { ServiceReporter } from './service-reporter.ts'
 import { admissionSettings, healthSettings, isAccessChanged, routeRequest, sessionSettings } from './settings.ts'
-import { listenHint, StartError } from './start-error.ts'
 import { StateFile } from './state-file.ts'
 import { NO_SYSTEMD, type SystemdEnvironment } from './systemd-environment.ts'
+import { admissionEvents, healthEvents } from './tell-events.ts'
 
 /** How long the last words of all sessions may take to leave, at the very end. */
 const FAREWELL_MS = 2_000
@@ -58,6 +60,7 @@ export class Daemon {
   readonly #registry = new SessionRegistry()
   readonly #admission: Admission
   readonly #decisionLog: DecisionLog
+  readonly #metrics: Metrics
   readonly #stateFile: StateFile
   readonly #lookup = createSharedLookup()
   readonly #listeners: ListenerSet
@@ -76,6 +79,7 @@ export class Daemon {
     this.#adminToken = options.adminToken
     this.#startedAt = options.clock.now()
     this.#decisionLog = new DecisionLog(options.logger)
+    this.#metrics = new Metrics(options.clock)
     this.#stateFile = new StateFile(options.config.stateDir)
     const { clock, logger, systemd = NO_SYSTEMD } = options
     this.#listeners = new ListenerSet({ systemd, logger, onConnection: (socket, key) => this.#accept(socket, key) })
@@ -93,14 +97,7 @@ export class Daemon {
       clock: options.clock,
       registry: this.#registry,
       settings: admissionSettings(options.config),
-      events: {
-        onFirstRouted: (node, afterDecisionMs) =>
-          this.#logger.info(
-            { node, afterDecisionMs: round(afterDecisionMs) },
-            'first session routed to the new primary',
-          ),
-        onAllReleased: (count) => this.#logger.info({ sessions: count }, 'all held sessions released'),
-      },
+      events: admissionEvents({ logger: options.logger, metrics: this.#metrics }),
     })
   }
 
@@ -155,9 +152,9 @@ export class Daemon {
     if (afterRestart.length > 0) this.#logger.warn({ changed: afterRestart }, 'these changes need a restart')
   }
 
-  /** Tells the service manager that `reload` begins, and that it is over, whatever became of it. */
-  async whileReloading(reload: () => Promise<void>): Promise<void> {
-    await this.#service.whileReloading(reload)
+  /** Tells the service manager that `reload` begins, and that it is over; it resolves to what became of it. */
+  async whileReloading(reload: () => Promise<boolean>): Promise<void> {
+    await this.#service.whileReloading(async () => this.#metrics.takeReload(await reload()))
   }
 
   /**
@@ -233,24 +230,13 @@ export class Daemon {
           logger: this.#logger,
           onSessionLost: () => this.#health?.hint(node.name, { fresh: false }),
         }),
-      events: {
-        onDecision: (decision, state) => {
-          this.#admission.takeDecision(decision, (endedCount) =>
-            this.#decisionLog.takeDecision(decision, endedCount, state.settled),
-          )
-          this.#service.takeDecision(decision, state.settled)
-        },
-        onObservation: (node, observation) => {
-          this.#service.takeObservation(node)
-          this.#decisionLog.takeObservation(node, observation)
-        },
-        onMembers: (added, removed) => {
-          const names = (nodes: readonly NodeIdentity[]): string[] => nodes.map((node) => node.name)
-          this.#logger.info({ added: names(added), removed: names(removed) }, 'nodes changed')
-        },
-        onEpochSaved: (epoch) => this.#decisionLog.takeEpoch(epoch),
-        onSaveFailed: (epoch, error) => this.#decisionLog.takeSaveFailure(epoch, error.message, this.#stateFile.path),
-      },
+      events: healthEvents(this.#admission, {
+        logger: this.#logger,
+        decisionLog: this.#decisionLog,
+        metrics: this.#metrics,
+        service: this.#service,
+        stateFilePath: this.#stateFile.path,
+      }),
     })
   }
 
@@ -272,6 +258,7 @@ export class Daemon {
     const known = this.#environments.get(config)
     if (known !== undefined) return known
     const environment: SessionEnvironment = {
+      listener: formatListenerAddress(config.address),
       request: routeRequest(config),
       tlsMode: config.tls.mode === 'off' ? 'off' : 'passthrough',
       onPromotion: config.onPromotion,
@@ -279,6 +266,7 @@ export class Daemon {
       addressOf: (node) => this.#addressOf(node),
       cancelTargets: (request) => cancelTargets(request, this.#admission.decision),
       onHint: (node, hint) => this.#takeHint(node, hint),
+      onDialed: (node, errno) => this.#metrics.takeDial(node, errno),
       admission: this.#admission,
       registry: this.#registry,
       clock: this.#clock,
@@ -300,32 +288,37 @@ export class Daemon {
   async #openAdmin(health: HealthLoop): Promise<void> {
     const { admin } = this.#config
     if (admin === null) return
-    const server = new AdminServer({
+    this.#admin = await openAdmin({
       address: admin.address,
       hosts: admin.hosts,
       token: this.#adminToken,
+      logger: this.#logger,
       actions: {
         status: () => this.status(),
         isReady: () => this.#isReady(),
+        metrics: () => this.#metricsPage(health),
         accept: (node) => health.accept(node),
         fence: (node) => health.fence(node),
         unfence: (node) => health.unfence(node),
       },
-      onOrder: ({ result, ...order }) =>
-        this.#logger.warn({ ...order, ok: result.ok, result: result.ok ? result.message : result.problem }, 'order'),
     })
-    try {
-      await server.open()
-    } catch (error) {
-      const { host, port } = admin.address
-      throw new StartError(
-        `cannot open the admin address ${host}:${port}: ${(error as Error).message}`,
-        listenHint(error),
-        error,
-      )
-    }
-    this.#admin = server
-    this.#logger.info({ admin: server.address, orders: this.#adminToken === null ? 'off' : 'on' }, 'admin address open')
+    // Nobody could ask for it otherwise.
+    this.#metrics.watchProcess()
+  }
+
+  async #metricsPage(health: HealthLoop): Promise<MetricsPage> {
+    return await this.#metrics.page({
+      status: this.status(),
+      health: health.snapshot,
+      sessions: this.#registry.figures,
+      listeners: this.#config.listeners.map((listener) => formatListenerAddress(listener.address)),
+      limits: {
+        sessionsMax: this.#config.limits.maxSessions,
+        heldMax: admissionSettings(this.#config).holdSessionsMax,
+      },
+      isReady: this.#isReady(),
+      now: this.#clock.now(),
+    })
   }
 
   /** Resolves when no session is left, the grace is over, or somebody is in a hurry. */
@@ -337,8 +330,4 @@ export class Daemon {
     await Promise.race([this.#registry.whenEmpty(), graceOver, hurry])
     cancelTimer()
   }
-}
-
-function round(milliseconds: number): number {
-  return Math.round(milliseconds * 10) / 10
 }

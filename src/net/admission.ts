@@ -3,7 +3,7 @@
  * bounded rate. A decision is taken in three steps that never mix: fence, then note, then admit. Effect layer.
  */
 import type { Clock } from '../ports.ts'
-import { HoldQueue, ReleaseGate } from '../session/hold-queue.ts'
+import { type HoldOutcome, HoldQueue, ReleaseGate } from '../session/hold-queue.ts'
 import { isFresh, type RouteContext, type RouteRequest, type Routing, routeSession } from '../topology/route-session.ts'
 import type { Decision } from '../topology/topology-state.ts'
 import type { SessionRegistry } from './session-registry.ts'
@@ -31,6 +31,8 @@ export interface AdmissionEvents {
   readonly onFirstRouted?: (node: string, afterDecisionMs: number) => void
   /** Sessions were waiting and the last of them has been released; `count` without those who left in the meantime. */
   readonly onAllReleased?: (count: number) => void
+  /** A wait is over. One session may wait several times. */
+  readonly onHoldEnded?: (outcome: HoldOutcome, waitedMs: number) => void
 }
 
 export class Admission {
@@ -38,6 +40,8 @@ export class Admission {
   readonly #registry: SessionRegistry
   readonly #events: AdmissionEvents
   readonly #queue: HoldQueue<Applicant>
+  /** When each in the queue came to it. */
+  readonly #heldSince = new Map<Applicant, number>()
   readonly #doubtedAt = new Map<string, number>()
   #settings: AdmissionSettings
   #gate: ReleaseGate
@@ -110,11 +114,14 @@ export class Admission {
     }
     if (!this.#queue.add(applicant)) return { kind: 'queue-full' }
     this.#heldCount += 1
+    this.#heldSince.set(applicant, this.#clock.now())
     return { kind: 'hold' }
   }
 
   leaveQueue(applicant: Applicant): void {
-    if (this.#queue.remove(applicant) && this.#queue.size === 0) this.#releasedSinceEmpty = 0
+    if (!this.#queue.remove(applicant)) return
+    this.#noteHoldEnded(applicant, 'ended')
+    if (this.#queue.size === 0) this.#releasedSinceEmpty = 0
   }
 
   /** A node refused a dial, or took the connection and nobody's login: no more sessions until it proves itself anew. */
@@ -184,6 +191,12 @@ export class Admission {
     }
   }
 
+  #noteHoldEnded(applicant: Applicant, outcome: HoldOutcome): void {
+    const now = this.#clock.now()
+    this.#events.onHoldEnded?.(outcome, now - (this.#heldSince.get(applicant) ?? now))
+    this.#heldSince.delete(applicant)
+  }
+
   /** A proof for the primary that was asked for after the doubt clears it; a standby's doubt ends with the decision's lifetime. */
   #clearDoubts(decision: Decision): void {
     for (const [node, at] of this.#doubtedAt) {
@@ -213,6 +226,7 @@ export class Admission {
         break
       }
       this.#queue.remove(applicant)
+      this.#noteHoldEnded(applicant, routing.kind === 'refuse' ? 'refused' : 'routed')
       if (routing.kind === 'refuse') {
         applicant.refuse()
         continue

@@ -12,6 +12,8 @@ import type { SessionEnvironment } from './session-environment.ts'
 
 /** What the server's first answers amount to. At most one of them is the end of this leg, after which nothing follows. */
 export interface BackendLegEvents {
+  /** The dial has come to its end: `null` when it is connected, else the errno name. What follows from it comes after. */
+  readonly onDialed: (errno: string | null) => void
   readonly onConnected: () => void
   /** End: it cannot be used, and the client has not noticed anything. `why` is for the log. */
   readonly onUnusable: (why: string) => void
@@ -71,8 +73,14 @@ export class BackendLeg {
       keepAliveMs: keepAliveServerMs,
       clock,
       lookup,
-      onConnected: (socket) => this.#attach(socket),
-      onFailed: (code) => this.#fail(`dial failed: ${code}`),
+      onConnected: (socket) => {
+        options.events.onDialed(null)
+        this.#attach(socket)
+      },
+      onFailed: (code) => {
+        options.events.onDialed(code)
+        this.#fail(`dial failed: ${code}`)
+      },
     })
   }
 

@@ -28,6 +28,8 @@ export type Hint =
   | 'suspicious'
 
 export interface SessionEnvironment {
+  /** The listener's address as in the configuration. */
+  readonly listener: string
   readonly request: RouteRequest
   readonly tlsMode: 'passthrough' | 'off'
   /** What happens to read sessions on a standby that is promoted. */
@@ -38,6 +40,8 @@ export interface SessionEnvironment {
   /** Nodes that a CancelRequest with an unknown key goes to. */
   readonly cancelTargets: (request: RouteRequest) => readonly string[]
   readonly onHint: (node: string, hint: Hint) => void
+  /** A dial has come to its end: `null` when it was connected, else the errno name. */
+  readonly onDialed: (node: string, errno: string | null) => void
   readonly admission: Admission
   readonly registry: SessionRegistry
   readonly clock: Clock

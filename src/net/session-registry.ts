@@ -3,6 +3,7 @@
  * decision to the sessions it concerns and holds no opinion of its own.
  */
 import { CLOSE_REASON_KINDS, type CloseReasonKind } from '../session/close-reason.ts'
+import { countSessions, type SessionFigures, type Traffic } from '../session/session-figures.ts'
 import type { Decision } from '../topology/topology-state.ts'
 import type { Session } from './session.ts'
 
@@ -13,6 +14,7 @@ export class SessionRegistry {
   readonly #cancelKeys = new Map<Session, string>()
   readonly #ended = new Map<CloseReasonKind, number>(CLOSE_REASON_KINDS.map((kind) => [kind, 0]))
   #acceptedCount = 0
+  #endedTraffic: Traffic = { fromClient: 0, toClient: 0 }
   #onEmpty: (() => void) | null = null
 
   get size(): number {
@@ -29,6 +31,11 @@ export class SessionRegistry {
     return Object.fromEntries(this.#ended) as Record<CloseReasonKind, number>
   }
 
+  /** Counted now: walks through all sessions. */
+  get figures(): SessionFigures {
+    return countSessions(this.#sessions, this.#endedTraffic)
+  }
+
   add(session: Session): void {
     this.#acceptedCount += 1
     this.#sessions.add(session)
@@ -37,6 +44,9 @@ export class SessionRegistry {
   remove(session: Session, kind: CloseReasonKind): void {
     if (!this.#sessions.delete(session)) return
     this.#ended.set(kind, (this.#ended.get(kind) ?? 0) + 1)
+    const { fromClient, toClient } = this.#endedTraffic
+    const { traffic } = session
+    this.#endedTraffic = { fromClient: fromClient + traffic.fromClient, toClient: toClient + traffic.toClient }
     if (this.#sessions.size === 0) this.#onEmpty?.()
   }
 

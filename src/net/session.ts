@@ -7,6 +7,7 @@ import type { Socket } from 'node:net'
 import { ENCRYPTION_ANSWERS } from '../protocol/message-types.ts'
 import { CLOSE_REASON_LOG_LEVEL, type CloseReason, farewellFor } from '../session/close-reason.ts'
 import { Greeting, type ServerRequest } from '../session/greeting.ts'
+import type { CountedSession, Traffic } from '../session/session-figures.ts'
 import {
   PHASES_MOVABLE,
   SESSION_TRANSITIONS,
@@ -27,7 +28,7 @@ import type { SessionEnvironment } from './session-environment.ts'
 /** What a client may send ahead of the server's first answer; more waits in its socket. */
 const REQUEST_BYTES_MAX = 64 * 1024
 
-export class Session implements Applicant {
+export class Session implements Applicant, CountedSession {
   readonly #environment: SessionEnvironment
   readonly #frontendSocket: Socket
   readonly #acceptedAt: number
@@ -64,6 +65,15 @@ export class Session implements Applicant {
   /** The node it is on or being connected to. */
   get node(): string | null {
     return this.#node
+  }
+
+  get listener(): string {
+    return this.#environment.listener
+  }
+
+  /** As Node counts it anyway; still there when the socket is closed. */
+  get traffic(): Traffic {
+    return { fromClient: this.#frontendSocket.bytesRead, toClient: this.#frontendSocket.bytesWritten }
   }
 
   // --- Applicant: what admission does with it ----------------------------------------------------------------------
@@ -294,6 +304,7 @@ export class Session implements Applicant {
       refusesRecovery: this.#environment.request.route === 'primary',
       environment: this.#environment,
       events: {
+        onDialed: (errno) => this.#environment.onDialed(node, errno),
         onConnected: () => this.#dispatch('dialed'),
         onUnusable: (why) => this.#loseUnseen(node, why),
         onTlsDeclined: (answer) => {

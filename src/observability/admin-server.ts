@@ -1,6 +1,6 @@
 /**
- * The admin HTTP server: health checks and status for everybody who reaches it, orders for those who have the token.
- * Effect layer. It answers and passes orders on; what they mean is the health loop's to know.
+ * The admin HTTP server: health checks, status and metrics for everybody who reaches it, orders for those who have the
+ * token. Effect layer. It answers and passes orders on; what they mean is the health loop's to know.
  *
  * Requests that a web page could make in an operator's browser are refused: a `Host` that is not an address of this
  * server's own kind (DNS rebinding), and any `Origin` (no page of ours sends orders).
@@ -10,6 +10,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { isIP } from 'node:net'
 import { formatNodeAddress } from '../config/address.ts'
 import type { OrderResult } from '../probe/health-loop.ts'
+import type { MetricsPage } from './metrics.ts'
 import type { Status } from './status.ts'
 
 /** The largest body of an order: a node's name. */
@@ -19,6 +20,7 @@ export interface AdminActions {
   readonly status: () => Status
   /** True when a primary is proven and the listeners are open. */
   readonly isReady: () => boolean
+  readonly metrics: () => Promise<MetricsPage>
   readonly accept: (node: string) => Promise<OrderResult>
   readonly fence: (node: string) => Promise<OrderResult>
   readonly unfence: (node: string) => Promise<OrderResult>
@@ -37,6 +39,8 @@ export interface AdminServerOptions {
     readonly client: string
     readonly result: OrderResult
   }) => void
+  /** A request could not be answered because of a defect of ours; its client was told 500 and nothing more. */
+  readonly onDefect: (error: unknown, request: string) => void
 }
 
 const ORDERS = ['accept', 'fence', 'unfence'] as const
@@ -51,7 +55,11 @@ export class AdminServer {
     this.#server = createServer(
       { requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize: 8192 },
       (request, response) => {
-        void this.#answer(request, response)
+        this.#answer(request, response).catch((error: unknown) => {
+          options.onDefect(error, `${request.method} ${pathOf(request)}`)
+          if (response.headersSent) response.destroy()
+          else sendJson(response, 500, { error: 'this could not be answered: see the log' })
+        })
       },
     )
   }
@@ -91,7 +99,7 @@ export class AdminServer {
     if (!this.#isOwnHost(request.headers.host)) {
       return sendJson(response, 403, { error: 'requests for this host name are refused: see admin.hosts' })
     }
-    const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
+    const path = pathOf(request)
     if (request.method === 'GET' || request.method === 'HEAD') return this.#answerQuestion(path, response)
     const order = ORDERS.find((known) => path === `/api/${known}`)
     if (request.method === 'POST' && order !== undefined) return this.#takeOrder(order, request, response)
@@ -110,7 +118,7 @@ export class AdminServer {
     return host === 'localhost' || host === address.host.toLowerCase() || isIP(host) !== 0 || hosts.includes(host)
   }
 
-  #answerQuestion(path: string, response: ServerResponse): void {
+  async #answerQuestion(path: string, response: ServerResponse): Promise<void> {
     const { actions } = this.#options
     switch (path) {
       case '/livez':
@@ -122,6 +130,10 @@ export class AdminServer {
       }
       case '/api/status':
         return sendJson(response, 200, actions.status())
+      case '/metrics': {
+        const { contentType, text } = await actions.metrics()
+        return send(response, 200, contentType, text)
+      }
       default:
         return sendJson(response, 404, { error: 'there is no such thing here' })
     }
@@ -174,7 +186,15 @@ async function readNode(request: IncomingMessage): Promise<string | null> {
   }
 }
 
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '/').split('?', 1)[0] ?? '/'
+}
+
 function sendJson(response: ServerResponse, statusCode: number, body: unknown): void {
-  response.writeHead(statusCode, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' })
-  response.end(`${JSON.stringify(body)}\n`)
+  send(response, statusCode, 'application/json; charset=utf-8', `${JSON.stringify(body)}\n`)
+}
+
+function send(response: ServerResponse, statusCode: number, contentType: string, body: string): void {
+  response.writeHead(statusCode, { 'Content-Type': contentType, 'Cache-Control': 'no-store' })
+  response.end(body)
 }

@@ -74,6 +74,11 @@ export function tooManySessions(): Farewell {
   return farewell(SQLSTATES.tooManyConnections, 'sorry, too many clients already')
 }
 
+/** `limits.max_sessions_per_address` is reached. As PostgreSQL says of roles and databases. */
+export function tooManyFromAddress(): Farewell {
+  return farewell(SQLSTATES.tooManyConnections, 'too many connections from this address')
+}
+
 /** A plain client on a listener with `tls.require`. */
 export function tlsRequired(): Farewell {
   return {

@@ -13,6 +13,7 @@ import {
   noStandby,
   proxyStopping,
   shuttingDown,
+  tooManyFromAddress,
   tooManySessions,
   unsupportedProtocol,
 } from '../protocol/farewells.ts'
@@ -26,6 +27,8 @@ export type CloseReason =
   | { readonly kind: 'client-left-early' }
   /** No complete first packet within `limits.startup_timeout`. */
   | { readonly kind: 'startup-timeout' }
+  /** A load balancer that has to begin with a PROXY header did not. Its client can be told nothing that it would read. */
+  | { readonly kind: 'no-proxy-header'; readonly problem: string }
   | { readonly kind: 'malformed-startup'; readonly problem: string }
   | { readonly kind: 'unsupported-protocol'; readonly major: number; readonly minor: number }
   /** Bytes before our answer to an SSLRequest or GSSENCRequest: an injection, or a client that does not wait. */
@@ -33,6 +36,10 @@ export type CloseReason =
   /** Direct TLS on a listener without TLS. */
   | { readonly kind: 'tls-not-offered' }
   | { readonly kind: 'too-many-sessions' }
+  /** `limits.max_sessions_per_address`. */
+  | { readonly kind: 'too-many-from-address' }
+  /** The process has no file descriptor left for it. */
+  | { readonly kind: 'out-of-descriptors' }
   | { readonly kind: 'hold-queue-full' }
   | { readonly kind: 'hold-expired'; readonly why: string; readonly waitedMs: number }
   | { readonly kind: 'no-standby' }
@@ -59,11 +66,14 @@ export const CLOSE_REASON_LOG_LEVEL: Readonly<Record<CloseReasonKind, 'debug' | 
   'client-left-early': 'debug',
   'cancel-request': 'debug',
   'startup-timeout': 'info',
+  'no-proxy-header': 'info',
   'malformed-startup': 'info',
   'unsupported-protocol': 'info',
   'early-bytes': 'info',
   'tls-not-offered': 'info',
   'too-many-sessions': 'warn',
+  'too-many-from-address': 'warn',
+  'out-of-descriptors': 'warn',
   'hold-queue-full': 'warn',
   'hold-expired': 'warn',
   'no-standby': 'warn',
@@ -88,6 +98,7 @@ export function farewellFor(reason: CloseReason): Farewell | null {
     case 'client-lost':
     case 'client-left-early':
     case 'startup-timeout':
+    case 'no-proxy-header':
     case 'early-bytes':
     case 'tls-not-offered':
     case 'cancel-request':
@@ -97,7 +108,10 @@ export function farewellFor(reason: CloseReason): Farewell | null {
     case 'unsupported-protocol':
       return unsupportedProtocol(reason.major, reason.minor)
     case 'too-many-sessions':
+    case 'out-of-descriptors':
       return tooManySessions()
+    case 'too-many-from-address':
+      return tooManyFromAddress()
     case 'hold-queue-full':
       return holdQueueFull()
     case 'hold-expired':

@@ -1,9 +1,11 @@
 /**
- * Reads what a client says before it has a server: encryption requests in any legal order, then the one packet that
- * wants something. Pure session layer: bytes in, instructions out; it writes nothing and waits for nothing.
+ * Reads what a client says before it has a server: a load balancer's PROXY header where one is due, encryption requests
+ * in any legal order, then the one packet that wants something. Pure session layer: bytes in, instructions out; it
+ * writes nothing and waits for nothing.
  *
  * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
  */
+import { type ProxiedClient, parseProxyHeader } from '../protocol/proxy-header.ts'
 import { parseFirstPacket, type StartupPacket } from '../protocol/startup-packet.ts'
 import type { CloseReason } from './close-reason.ts'
 
@@ -17,6 +19,8 @@ export interface ServerRequest {
 
 export type GreetingStep =
   | { readonly kind: 'incomplete' }
+  /** A PROXY header, complete: who the client is, `null` for the peer itself. Call `take` again for what came behind it. */
+  | { readonly kind: 'introduced'; readonly client: ProxiedClient | null }
   /** Answer `N`: encryption is not offered; the next packet follows. */
   | { readonly kind: 'decline' }
   | { readonly kind: 'request'; readonly request: ServerRequest }
@@ -27,17 +31,21 @@ const INCOMPLETE: GreetingStep = { kind: 'incomplete' }
 
 export class Greeting {
   readonly #tlsMode: 'passthrough' | 'off'
+  #awaitsProxyHeader: boolean
   #inbox: Buffer = EMPTY
   #hasAskedForTls = false
   #hasAskedForGss = false
 
-  constructor(options: { readonly tlsMode: 'passthrough' | 'off' }) {
+  /** `awaitsProxyHeader`: nothing counts before a PROXY header. Otherwise none is taken. */
+  constructor(options: { readonly tlsMode: 'passthrough' | 'off'; readonly awaitsProxyHeader?: boolean }) {
     this.#tlsMode = options.tlsMode
+    this.#awaitsProxyHeader = options.awaitsProxyHeader ?? false
   }
 
   /** Takes the next bytes. After `decline`, and after a server declined an `ssl-request`, it goes on with the next packet. */
-  take(chunk: Buffer): GreetingStep {
+  take(chunk: Buffer = EMPTY): GreetingStep {
     this.#inbox = this.#inbox.length === 0 ? chunk : Buffer.concat([this.#inbox, chunk])
+    if (this.#awaitsProxyHeader) return this.#takeProxyHeader()
     const directTlsAllowed = !this.#hasAskedForTls && !this.#hasAskedForGss
     const result = parseFirstPacket(this.#inbox, { directTlsAllowed })
     switch (result.kind) {
@@ -52,6 +60,32 @@ export class Greeting {
         return { kind: 'request', request: { kind: 'direct-tls', bytes: this.#takeInbox() } }
       case 'packet':
         return this.#takePacket(result.packet, result.bytes)
+      default: {
+        const unhandled: never = result
+        return unhandled
+      }
+    }
+  }
+
+  /** Why the session ends when the client goes no further: its time is over, or it has sent FIN. */
+  unfinished(cause: 'timeout' | 'end'): CloseReason {
+    if (this.#awaitsProxyHeader && cause === 'timeout') return noProxyHeader('it did not come in time')
+    // Without a byte it is somebody who looks whether the port is open.
+    if (this.#awaitsProxyHeader && this.#inbox.length > 0) return noProxyHeader('it was cut off')
+    return { kind: cause === 'timeout' ? 'startup-timeout' : 'client-left-early' }
+  }
+
+  #takeProxyHeader(): GreetingStep {
+    const result = parseProxyHeader(this.#inbox)
+    switch (result.kind) {
+      case 'incomplete':
+        return INCOMPLETE
+      case 'malformed':
+        return refuse(noProxyHeader(result.problem))
+      case 'header':
+        this.#awaitsProxyHeader = false
+        this.#inbox = this.#inbox.subarray(result.byteLength)
+        return { kind: 'introduced', client: result.client }
       default: {
         const unhandled: never = result
         return unhandled
@@ -94,6 +128,10 @@ export class Greeting {
     this.#inbox = EMPTY
     return inbox
   }
+}
+
+function noProxyHeader(problem: string): CloseReason {
+  return { kind: 'no-proxy-header', problem }
 }
 
 function refuse(reason: CloseReason): GreetingStep {

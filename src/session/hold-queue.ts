@@ -3,6 +3,10 @@
  * primary that was just promoted is not stampeded. Pure: no timers, `now` is an input. Deadlines are the sessions' own.
  */
 
+/** How a wait in the hold queue ended: with a node, with a refusal, or because the session ended while it waited. */
+export const HOLD_OUTCOMES = ['routed', 'refused', 'ended'] as const
+export type HoldOutcome = (typeof HOLD_OUTCOMES)[number]
+
 /** Members leave in the order they came. Adding twice is adding once; removing an absent one does nothing. */
 export class HoldQueue<T> {
   readonly #members = new Set<T>()

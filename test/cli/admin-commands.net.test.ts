@@ -56,11 +56,13 @@ async function startProxy(options: { readonly token?: string | null } = {}): Pro
     actions: {
       status: () => proxy.current,
       isReady: () => true,
+      metrics: async () => ({ contentType: 'text/plain', text: '' }),
       accept: take('accept'),
       fence: take('fence'),
       unfence: take('unfence'),
     },
     onOrder: () => {},
+    onDefect: () => {},
   })
   await server.open()
   closers.push(() => server.close())

@@ -126,6 +126,8 @@ export class SessionRig {
   readonly admission: Admission
   readonly servers: ReadonlyMap<string, FakeServer>
   readonly hints: string[] = []
+  /** How each dial ended, as `node1 connected`. */
+  readonly dials: string[] = []
   /** Lines of the log of a defect: there must be none. */
   readonly defects: string[] = []
   /** Addresses that replace those of the fake servers; `null`: the node is no member any more. */
@@ -169,6 +171,7 @@ export class SessionRig {
 
   #createEnvironment(options: RigOptions): SessionEnvironment {
     return {
+      listener: 'rig',
       request: { route: 'primary', fallback: 'none', balance: 'least-sessions', maxLagBytes: null, ...options.request },
       tlsMode: options.tlsMode ?? 'passthrough',
       onPromotion: options.onPromotion ?? 'keep',
@@ -181,6 +184,7 @@ export class SessionRig {
       },
       cancelTargets: () => (this.admission.decision?.primary ? [this.admission.decision.primary] : []),
       onHint: (node: string, hint: Hint) => this.hints.push(`${node} ${hint}`),
+      onDialed: (node, errno) => this.dials.push(`${node} ${errno ?? 'connected'}`),
       admission: this.admission,
       registry: this.registry,
       clock: this.clock,

@@ -2,12 +2,15 @@ import { type IncomingHttpHeaders, request } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
 import { SessionRegistry } from '../../src/net/session-registry.ts'
 import { AdminServer } from '../../src/observability/admin-server.ts'
+import type { MetricsPage } from '../../src/observability/metrics.ts'
 import { buildStatus, type Status } from '../../src/observability/status.ts'
 import type { OrderResult } from '../../src/probe/health-loop.ts'
 import { initialState } from '../../src/topology/topology-state.ts'
 
 const TOKEN = 'correct horse battery staple'
 const TOKEN_HEADER = { authorization: `Bearer ${TOKEN}` }
+
+const METRICS: MetricsPage = { contentType: 'text/plain; version=0.0.4; charset=utf-8', text: 'pgha_ready 1\n' }
 
 const STATUS: Status = buildStatus({
   decision: null,
@@ -36,10 +39,17 @@ afterEach(async () => {
 })
 
 async function start(
-  options: { hosts?: string[]; token?: string | null; isReady?: () => boolean; result?: OrderResult } = {},
+  options: {
+    hosts?: string[]
+    token?: string | null
+    isReady?: () => boolean
+    metrics?: () => Promise<MetricsPage>
+    result?: OrderResult
+  } = {},
 ) {
   const orders: string[] = []
   const log: unknown[] = []
+  const defects: string[] = []
   const order = (name: string) => async (node: string) => {
     orders.push(`${name} ${node}`)
     return options.result ?? { ok: true as const, message: 'done' }
@@ -51,11 +61,13 @@ async function start(
     actions: {
       status: () => STATUS,
       isReady: options.isReady ?? (() => true),
+      metrics: options.metrics ?? (async () => METRICS),
       accept: order('accept'),
       fence: order('fence'),
       unfence: order('unfence'),
     },
     onOrder: (given) => log.push(given),
+    onDefect: (error, request) => defects.push(`${request}: ${error}`),
   })
   await server.open()
   servers.push(server)
@@ -81,7 +93,7 @@ async function start(
       sent.on('error', reject)
       sent.end(body)
     })
-  return { server, orders, log, ask, port }
+  return { server, orders, log, defects, ask, port }
 }
 
 describe('a question', () => {
@@ -108,6 +120,36 @@ describe('a question', () => {
       primary: null,
       reason: 'starting: no node has been probed yet',
     })
+  })
+
+  it('about the metrics is answered as Prometheus wants it', async () => {
+    const { ask } = await start()
+    const { status, headers, body } = await ask('GET', '/metrics')
+
+    expect([status, body]).toEqual([200, METRICS.text])
+    expect(headers['content-type']).toBe(METRICS.contentType)
+  })
+
+  it('about the metrics is refused under a host name that is not its own', async () => {
+    const { ask } = await start({ hosts: ['reverse-proxy'] })
+
+    expect((await ask('GET', '/metrics', { headers: { host: 'reverse-proxy:8432' } })).status).toBe(200)
+    expect((await ask('GET', '/metrics', { headers: { host: 'attacker.example' } })).status).toBe(403)
+  })
+
+  it('that cannot be answered gets 500 without the cause, which is told to us, and ends nothing', async () => {
+    let isBroken = true
+    const metrics = async (): Promise<MetricsPage> => {
+      if (isBroken) throw new Error('the secret cause')
+      return METRICS
+    }
+    const { ask, defects } = await start({ metrics })
+    const { status, body } = await ask('GET', '/metrics?x=1')
+    isBroken = false
+
+    expect([status, JSON.parse(body)]).toEqual([500, { error: 'this could not be answered: see the log' }])
+    expect(defects).toEqual(['GET /metrics: Error: the secret cause'])
+    expect((await ask('GET', '/metrics')).status).toBe(200)
   })
 
   it('about the status is answered with what the spec promises', async () => {
@@ -282,11 +324,13 @@ describe('AdminServer', () => {
       actions: {
         status: () => STATUS,
         isReady: () => true,
+        metrics: async () => METRICS,
         accept: async () => ({ ok: true, message: '' }),
         fence: async () => ({ ok: true, message: '' }),
         unfence: async () => ({ ok: true, message: '' }),
       },
       onOrder: () => undefined,
+      onDefect: () => undefined,
     })
 
     await expect(second.open()).rejects.toThrow(/EADDRINUSE/)

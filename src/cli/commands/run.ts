@@ -33,18 +33,20 @@ export async function run(options: RunOptions, terminal: Terminal): Promise<Exit
   if (typeof started === 'number') return started
   const { daemon, logger } = started
 
-  const reload = async (): Promise<void> => {
+  const reload = async (): Promise<boolean> => {
     const loaded = await loadConfigFile(options.config, terminal.environment)
     if (!loaded.ok) {
       const faults = formatFaults(loaded.faults, options.config).split('\n')
       logger.error({ faults }, 'the new configuration is faulty: the old one stays in force')
-      return
+      return false
     }
     try {
       await daemon.reload(loaded.config)
+      return true
     } catch (error) {
       if (!(error instanceof StartError)) throw error
       logger.error({ problem: error.message, hint: error.hint }, 'not reloaded: the old configuration stays in force')
+      return false
     }
   }
   let reloading: Promise<void> = Promise.resolve()
