@@ -17,6 +17,8 @@ export interface BackendLegEvents {
   readonly onConnected: () => void
   /** End: it cannot be used, and the client has not noticed anything. `why` is for the log. */
   readonly onUnusable: (why: string) => void
+  /** End: this process has no file descriptor left for it, which says nothing about the node. */
+  readonly onShortage: () => void
   /** It answered `N` to SSLRequest. The connection stays; `send` the client's next request on it. */
   readonly onTlsDeclined: (answer: Buffer) => void
   /** Relay this: it needs the client's answer. */
@@ -79,6 +81,7 @@ export class BackendLeg {
       },
       onFailed: (code) => {
         options.events.onDialed(code)
+        if (isOwnShortage(code)) return this.#failHere()
         this.#fail(`dial failed: ${code}`)
       },
     })
@@ -218,10 +221,20 @@ export class BackendLeg {
     }
   }
 
+  #failHere(): void {
+    this.#expects = 'over'
+    this.#options.events.onShortage()
+  }
+
   #fail(why: string): void {
     this.#expects = 'over'
     this.#options.events.onUnusable(why)
   }
+}
+
+/** Of file descriptors, of this process or of its machine. */
+function isOwnShortage(code: string): boolean {
+  return code === 'EMFILE' || code === 'ENFILE'
 }
 
 /** Byte1('E'): an ancient server's answer to SSLRequest; the client reads it itself. */

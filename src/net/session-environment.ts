@@ -12,6 +12,8 @@ import type { SessionRegistry } from './session-registry.ts'
 
 export interface SessionSettings {
   readonly sessionsMax: number
+  /** 0: as many as there may be at all. */
+  readonly sessionsPerAddressMax: number
   readonly startupTimeoutMs: number
   readonly connectTimeoutMs: number
   /** 0: nobody is held. */
@@ -32,6 +34,8 @@ export interface SessionEnvironment {
   readonly listener: string
   readonly request: RouteRequest
   readonly tlsMode: 'passthrough' | 'off'
+  /** Whether whoever connects from this address has to begin with a PROXY header; left out: nobody. */
+  readonly awaitsProxyHeader?: (peer: string) => boolean
   /** What happens to read sessions on a standby that is promoted. */
   readonly onPromotion: 'keep' | 'end'
   readonly settings: () => SessionSettings

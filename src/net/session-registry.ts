@@ -2,6 +2,7 @@
  * All sessions of the process: by node, by cancel key, and how they ended. Effect layer; it applies the verdicts of a
  * decision to the sessions it concerns and holds no opinion of its own.
  */
+import { ClientCounts } from '../session/client-counts.ts'
 import { CLOSE_REASON_KINDS, type CloseReasonKind } from '../session/close-reason.ts'
 import { countSessions, type SessionFigures, type Traffic } from '../session/session-figures.ts'
 import type { Decision } from '../topology/topology-state.ts'
@@ -16,9 +17,17 @@ export class SessionRegistry {
   #acceptedCount = 0
   #endedTraffic: Traffic = { fromClient: 0, toClient: 0 }
   #onEmpty: (() => void) | null = null
+  #backendCount = 0
+  /** Sessions by client address, where each takes its own place. */
+  readonly clients = new ClientCounts()
 
   get size(): number {
     return this.#sessions.size
+  }
+
+  /** File descriptors that sessions have, or are about to have. */
+  get descriptorCount(): number {
+    return this.#sessions.size + this.#backendCount
   }
 
   /** Since the start of the process. */
@@ -50,14 +59,21 @@ export class SessionRegistry {
     if (this.#sessions.size === 0) this.#onEmpty?.()
   }
 
+  /** Counts a connection that was closed before it could become a session. */
+  turnAway(kind: CloseReasonKind): void {
+    this.#acceptedCount += 1
+    this.#ended.set(kind, (this.#ended.get(kind) ?? 0) + 1)
+  }
+
   join(node: string, session: Session): void {
+    this.#backendCount += 1
     const sessions = this.#byNode.get(node)
     if (sessions === undefined) this.#byNode.set(node, new Set([session]))
     else sessions.add(session)
   }
 
   leave(node: string, session: Session): void {
-    this.#byNode.get(node)?.delete(session)
+    if (this.#byNode.get(node)?.delete(session) === true) this.#backendCount -= 1
   }
 
   /** Sessions with an open or opening connection to the node. */

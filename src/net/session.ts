@@ -20,6 +20,7 @@ import { judgeSession } from '../topology/session-verdict.ts'
 import type { Decision } from '../topology/topology-state.ts'
 import type { Applicant } from './admission.ts'
 import { BackendLeg, type BackendReady } from './backend-leg.ts'
+import { LOCAL_CLIENT, peerAddress } from './client-address.ts'
 import { forwardCancel } from './cancel-router.ts'
 import { sayFarewell } from './farewell.ts'
 import { Relay } from './relay.ts'
@@ -31,7 +32,12 @@ const REQUEST_BYTES_MAX = 64 * 1024
 export class Session implements Applicant, CountedSession {
   readonly #environment: SessionEnvironment
   readonly #frontendSocket: Socket
-  readonly #acceptedAt: number
+  /** Who has connected: the client, or a load balancer that speaks for it. */
+  readonly peer: string
+  readonly acceptedAt: number
+  #client: string | null = null
+  /** It has a place among the sessions of its address. */
+  #isCounted = false
   #phase: SessionPhase = 'greeting'
   #greeting: Greeting | null
   #request: ServerRequest | null = null
@@ -48,8 +54,11 @@ export class Session implements Applicant, CountedSession {
   constructor(frontendSocket: Socket, environment: SessionEnvironment) {
     this.#environment = environment
     this.#frontendSocket = frontendSocket
-    this.#acceptedAt = environment.clock.now()
-    this.#greeting = new Greeting(environment)
+    this.acceptedAt = environment.clock.now()
+    this.peer = peerAddress(frontendSocket)
+    const awaitsProxyHeader = environment.awaitsProxyHeader?.(this.peer) ?? false
+    if (!awaitsProxyHeader) this.#client = this.peer
+    this.#greeting = new Greeting({ tlsMode: environment.tlsMode, awaitsProxyHeader })
     environment.registry.add(this)
     this.#startStartupTimer()
     frontendSocket.on('data', this.#onFrontendData)
@@ -65,6 +74,11 @@ export class Session implements Applicant, CountedSession {
   /** The node it is on or being connected to. */
   get node(): string | null {
     return this.#node
+  }
+
+  /** Who it is for: `null` while a PROXY header is awaited, `[local]` for a Unix socket. */
+  get client(): string | null {
+    return this.#client
   }
 
   get listener(): string {
@@ -207,11 +221,14 @@ export class Session implements Applicant, CountedSession {
     }
   }
 
-  #greet(chunk: Buffer): void {
+  #greet(chunk?: Buffer): void {
     const step = this.#greeting?.take(chunk) ?? { kind: 'incomplete' }
     switch (step.kind) {
       case 'incomplete':
         return
+      case 'introduced':
+        this.#client = step.client?.address ?? this.peer
+        return this.#greet()
       case 'decline':
         this.#frontendSocket.write(Buffer.of(ENCRYPTION_ANSWERS.refused))
         return
@@ -223,9 +240,9 @@ export class Session implements Applicant, CountedSession {
         this.#frontendSocket.off('data', this.#onFrontendData).resume()
         return forwardCancel(step.key, step.bytes, this.#environment, () => this.#end({ kind: 'cancel-request' }))
       case 'request': {
-        const { registry, settings } = this.#environment
         this.#request = step.request
-        if (registry.size > settings().sessionsMax) return this.#end({ kind: 'too-many-sessions' })
+        const excess = this.#findExcess()
+        if (excess !== null) return this.#end({ kind: excess })
         this.#clearTimer()
         return this.#dispatch('request')
       }
@@ -234,6 +251,21 @@ export class Session implements Applicant, CountedSession {
         return unhandled
       }
     }
+  }
+
+  /** The limit that this session is beyond; otherwise it takes its place, also when it asks for the second time. */
+  #findExcess(): 'too-many-sessions' | 'too-many-from-address' | null {
+    const { registry, settings } = this.#environment
+    const { sessionsMax, sessionsPerAddressMax } = settings()
+    if (registry.size > sessionsMax) return 'too-many-sessions'
+    const client = this.#client
+    // Whoever comes by a Unix socket has no address to be told apart by.
+    if (this.#isCounted || client === null || client === LOCAL_CLIENT) return null
+    if (sessionsPerAddressMax > 0 && registry.clients.count(client) >= sessionsPerAddressMax)
+      return 'too-many-from-address'
+    registry.clients.add(client)
+    this.#isCounted = true
+    return null
   }
 
   /** Bytes while the client should be waiting for an answer. */
@@ -251,7 +283,7 @@ export class Session implements Applicant, CountedSession {
     // The relay passes a half-close on, and whoever lingers may still be reading: the socket closes itself when both
     // sides have said all. Before that there is nothing that a client could still want to hear.
     if (this.#phase === 'relaying' || this.#phase === 'lingering') return
-    this.#reason ??= { kind: 'client-left-early' }
+    this.#reason ??= this.#greeting?.unfinished('end') ?? { kind: 'client-left-early' }
     this.#frontendSocket.destroy()
   }
 
@@ -307,6 +339,8 @@ export class Session implements Applicant, CountedSession {
         onDialed: (errno) => this.#environment.onDialed(node, errno),
         onConnected: () => this.#dispatch('dialed'),
         onUnusable: (why) => this.#loseUnseen(node, why),
+        // Nothing that the node could be doubted for.
+        onShortage: () => this.#end({ kind: 'out-of-descriptors' }),
         onTlsDeclined: (answer) => {
           this.#startStartupTimer()
           this.#frontendSocket.write(answer)
@@ -355,7 +389,7 @@ export class Session implements Applicant, CountedSession {
 
   /** Back to routing, with a note that this node takes nobody until it has proven itself again. */
   #loseUnseen(node: string, why: string): void {
-    this.#environment.logger.debug({ node, why }, 'session goes back to routing')
+    this.#environment.logger.debug({ node, why, client: this.#client }, 'session goes back to routing')
     this.#environment.admission.doubt(node)
     this.#environment.onHint(node, 'not-accepting')
     this.#dispatch('node-lost')
@@ -446,17 +480,21 @@ export class Session implements Applicant, CountedSession {
     const reason = this.#reason ?? { kind: 'finished' }
     const { registry, logger, clock } = this.#environment
     registry.remove(this, reason.kind)
+    if (this.#isCounted && this.#client !== null) registry.clients.remove(this.#client)
     const level = CLOSE_REASON_LOG_LEVEL[reason.kind]
     if (!logger.isLevelEnabled(level)) return
     const { kind, ...details } = reason
-    const ageMs = Math.round(clock.now() - this.#acceptedAt)
-    logger[level]({ reason: kind, ...details, client: this.#frontendSocket.remoteAddress, ageMs }, 'session ended')
+    const ageMs = Math.round(clock.now() - this.acceptedAt)
+    const from = this.#client === this.peer ? { client: this.peer } : { client: this.#client, peer: this.peer }
+    logger[level]({ reason: kind, ...details, ...from, ageMs }, 'session ended')
   }
 
   // --- Its one timer -----------------------------------------------------------------------------------------------
 
   #startStartupTimer(): void {
-    this.#startTimer(this.#environment.settings().startupTimeoutMs, () => this.#end({ kind: 'startup-timeout' }))
+    this.#startTimer(this.#environment.settings().startupTimeoutMs, () => {
+      this.#end(this.#greeting?.unfinished('timeout') ?? { kind: 'startup-timeout' })
+    })
   }
 
   #startTimer(delayMs: number, callback: () => void): void {

@@ -1,0 +1,31 @@
+/** The address of who has connected, as it stands in the log and is counted. Effect layer. */
+import { BlockList, type Socket } from 'node:net'
+
+/** Whoever comes by a Unix socket has no address. PostgreSQL's own word for it. */
+export const LOCAL_CLIENT = '[local]'
+
+/** The far end of the socket: IPv4, IPv6, or `[local]`. An IPv4 client of an IPv6 socket is an IPv4 client. */
+export function peerAddress(socket: Socket): string {
+  return socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/i, '') ?? LOCAL_CLIENT
+}
+
+/**
+ * From whom a PROXY header is due, and nothing without one: `from` has addresses, networks such as `10.0.0.0/8`, and
+ * `unix` for whoever comes by a Unix socket, each valid.
+ */
+export function createProxyTrust(from: readonly string[]): (peer: string) => boolean {
+  const networks = new BlockList()
+  for (const text of from) {
+    if (text === 'unix') continue
+    const [address = '', prefixBits] = text.split('/')
+    const family = familyOf(address)
+    if (prefixBits === undefined) networks.addAddress(address, family)
+    else networks.addSubnet(address, Number(prefixBits), family)
+  }
+  const trustsLocal = from.includes('unix')
+  return (peer) => (peer === LOCAL_CLIENT ? trustsLocal : networks.check(peer, familyOf(peer)))
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return address.includes(':') ? 'ipv6' : 'ipv4'
+}

@@ -1,0 +1,44 @@
+/**
+ * Lets connections in, or closes them at once while file descriptors are short: before the process has none left, so that
+ * running sessions, probes and the state file go on. Effect layer. Says when that begins and when it is over, not each.
+ */
+import type { DescriptorBudget } from '../session/descriptor-budget.ts'
+import type { SessionRegistry } from './session-registry.ts'
+
+export interface DoorOptions {
+  readonly registry: SessionRegistry
+  /** Read anew for each connection. */
+  readonly budget: () => DescriptorBudget
+  readonly onShut: (descriptorCount: number) => void
+  /** Told when the first one is let in again. */
+  readonly onOpened: (turnedAwayCount: number) => void
+}
+
+export class Door {
+  readonly #options: DoorOptions
+  #isShut = false
+  #turnedAwayCount = 0
+
+  constructor(options: DoorOptions) {
+    this.#options = options
+  }
+
+  /** For each connection once. `false`: it is counted, and to be closed. */
+  admits(): boolean {
+    const { registry, budget, onShut, onOpened } = this.#options
+    const { shutsAt, opensAt } = budget()
+    const wasShut = this.#isShut
+    this.#isShut = registry.descriptorCount >= (wasShut ? opensAt : shutsAt)
+    if (this.#isShut) {
+      if (!wasShut) onShut(registry.descriptorCount)
+      this.#turnedAwayCount += 1
+      registry.turnAway('out-of-descriptors')
+      return false
+    }
+    if (wasShut) {
+      onOpened(this.#turnedAwayCount)
+      this.#turnedAwayCount = 0
+    }
+    return true
+  }
+}
