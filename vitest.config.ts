@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 /**
  * Each project is a class of tests by what it needs; the suffix of a test file says which class it belongs to.
- * pure: nothing. net: loopback sockets. pg: real PostgreSQL servers on loopback. repmgr: Debian's repmgr as well.
+ * pure: nothing. net: loopback sockets. system: programs of the system, such as systemd's and promtool. pg: real PostgreSQL servers on loopback. repmgr: Debian's repmgr as well.
  * docker: a Docker engine, which has everything else in images.
  */
 export default defineConfig({
@@ -12,7 +12,7 @@ export default defineConfig({
         test: {
           name: 'pure',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.{net,pg,repmgr,docker}.test.ts'],
+          exclude: ['test/**/*.{net,system,pg,repmgr,docker}.test.ts'],
           setupFiles: ['test/support/property-seed.ts'],
           // They share nothing that could leak, and a process for each file would cost more than the tests.
           pool: 'threads',
@@ -20,6 +20,7 @@ export default defineConfig({
         },
       },
       { test: { name: 'net', include: ['test/**/*.net.test.ts'], testTimeout: 10_000 } },
+      { test: { name: 'system', include: ['test/**/*.system.test.ts'], testTimeout: 60_000, fileParallelism: false } },
       {
         test: {
           name: 'pg',

@@ -23,6 +23,8 @@ interface Suite {
 const anyPostgres = findBinaries('any')
 const SUITES: readonly Suite[] = [
   { name: 'pure and loopback', projects: ['pure', 'net'], available: true },
+  // Each of its files says for itself when a program is missing.
+  { name: 'system', projects: ['system'], available: true },
   { name: 'PostgreSQL', projects: ['pg'], available: 'missing' in anyPostgres ? anyPostgres.missing : true },
   { name: 'repmgr', projects: ['repmgr'], available: repmgrAvailable() },
   { name: 'Docker', projects: ['docker'], available: engineAvailable() },
