@@ -23,6 +23,9 @@ const DEFAULT_REPMGR_SETTINGS = {
   use_replication_slots: 'no',
 } as const
 
+/** What repmgrd says, at log level INFO, once it watches its primary or upstream. */
+const MONITORING = /monitoring (cluster primary|connection to (upstream|primary) node)/
+
 /** A node as repmgr knows it. Made by `createRepmgrCluster`. */
 export class RepmgrNode {
   readonly server: PostgresServer
@@ -93,6 +96,7 @@ export class RepmgrNode {
   async startDaemon(): Promise<void> {
     const log = openSync(this.daemonLogFile, 'a', 0o600)
     giveToServerUser(this.daemonLogFile)
+    const logStart = readFileSync(this.daemonLogFile, 'utf8').length
     const args = ['-f', this.configFile, '--daemonize=false', '--no-pid-file']
     const child = spawn(requireTool(this.server.binaries, 'repmgrd'), args, {
       cwd: this.server.folder,
@@ -108,9 +112,10 @@ export class RepmgrNode {
     if (pid === undefined) throw new Error(`repmgrd of ${this.name} could not be started`)
     this.#daemonPid = pid
     this.#releaseDaemon = reapOnExit({ kind: 'process', pid })
-    const look = async () => {
+    // Registered as running it may not have reached its upstream yet: a primary lost before that is never missed.
+    const look = () => {
       if (!isAlive(pid)) return 'ended'
-      return (await this.server.value('SELECT repmgr.repmgrd_is_running()', { database: 'repmgr' })) ? 'running' : null
+      return MONITORING.test(readFileSync(this.daemonLogFile, 'utf8').slice(logStart)) ? 'running' : null
     }
     const outcome = await waitFor(`repmgrd of ${this.name}`, look, { timeoutMs: 20_000 })
     if (outcome === 'ended') throw new Error(`repmgrd of ${this.name} ended\n${this.daemonLogTail()}`)
