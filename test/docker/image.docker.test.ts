@@ -112,6 +112,16 @@ describe.skipIf(leftOut('the container image', engineAvailable()))('the image', 
     expect(image.Size - base.Size).toBeGreaterThan(0)
   })
 
+  it.each([IMAGES.proxy, ...Object.values(IMAGES.postgres), IMAGES.nginx, IMAGES.laravel])(
+    'runs as a user by number that is not root: %s',
+    async (name) => {
+      // By number: Kubernetes' runAsNonRoot does not believe names.
+      expect((await inspectImage(name)).Config['User']).toMatch(/^[1-9]\d*:[1-9]\d*$/)
+      const asked = await docker('run', '--rm', ...LABEL_OPTION, '--entrypoint', 'id', name, '-u')
+      expect(Number(asked)).toBeGreaterThan(0)
+    },
+  )
+
   it('says what it is, in the version of the package', async () => {
     const { Config } = await inspectImage(IMAGES.proxy)
     expect(Config.Labels).toMatchObject({
