@@ -98,7 +98,7 @@ export function readListenerAddress(text: string): Reading<ListenerAddress> {
 /** Where a node is dialled: `host[:port]` with port 5432 when left out, or `/directory[:port]` of its Unix socket. */
 export function readNodeAddress(text: string): Reading<NodeAddress> {
   if (text.startsWith('/')) {
-    const [, host = '', portText] = /^(.*?)(?::(\d+))?$/.exec(text) ?? []
+    const [, host = '', portText] = /^(.*?)(?::(\d+))?$/s.exec(text) ?? []
     const port = portText === undefined ? DEFAULT_NODE_PORT : readPort(portText, 1)
     return port === null ? bad('names no valid port (1 to 65535)') : { ok: true, value: { host, port } }
   }

@@ -21,6 +21,14 @@ export function findAdvice(config: Config, literalSecrets: readonly RuleFault['p
       expected: 'about 2s, unless a promotion by hand is always meant',
     })
   }
+  for (const [index, { proxyProtocol }] of config.listeners.entries()) {
+    if (!proxyProtocol.from.some((peers) => peers.endsWith('/0'))) continue
+    advice.push({
+      path: ['listeners', index, 'proxy_protocol', 'from'],
+      problem: 'believes everybody who says on whose behalf he comes',
+      expected: 'the addresses of the load balancers',
+    })
+  }
   if (config.admin !== null && !isLoopback(config.admin.address.host)) {
     advice.push({
       path: ['admin', 'address'],

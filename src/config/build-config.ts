@@ -1,6 +1,9 @@
 /** Turns a checked document (the file's keys) into `Config` (the program's names, with units). Pure; cannot fail. */
-import type { Config, ListenerConfig } from './config.ts'
+import type { Config, ListenerConfig, ListenerTls } from './config.ts'
 import type { ConfigDocument } from './schema.ts'
+
+/** As PostgreSQL and PgBouncer: who may connect is for the server to know, and for the folder. */
+const DEFAULT_SOCKET_MODE = 0o777
 
 /** The configuration of a document without faults. */
 export function buildConfig(document: ConfigDocument): Config {
@@ -10,7 +13,9 @@ export function buildConfig(document: ConfigDocument): Config {
       (listener): ListenerConfig => ({
         address: listener.address,
         route: listener.route,
-        tls: { mode: listener.tls.mode },
+        tls: buildTls(listener.tls),
+        proxyProtocol: { from: listener.proxy_protocol.from ?? [] },
+        socketMode: listener.socket_mode ?? DEFAULT_SOCKET_MODE,
         balance: listener.balance,
         maxLagBytes: listener.max_lag,
         fallback: listener.fallback,
@@ -40,6 +45,7 @@ export function buildConfig(document: ConfigDocument): Config {
     hold: { timeoutMs: hold.timeout, maxSessions: hold.max_sessions, releaseRate: hold.release_rate },
     limits: {
       maxSessions: limits.max_sessions,
+      maxSessionsPerAddress: limits.max_sessions_per_address,
       startupTimeoutMs: limits.startup_timeout,
       connectTimeoutMs: limits.connect_timeout,
     },
@@ -57,5 +63,23 @@ export function buildConfig(document: ConfigDocument): Config {
           },
     stateDir: document.state_dir,
     log: { level: document.log.level, format: document.log.format },
+  }
+}
+
+function buildTls(tls: ConfigDocument['listeners'][number]['tls']): ListenerTls {
+  const { mode, cert, key } = tls
+  // Without cert and key there is a fault, and no configuration.
+  if (mode !== 'terminate' || cert === undefined || key === undefined) {
+    return { mode: mode === 'off' ? 'off' : 'passthrough' }
+  }
+  return {
+    mode,
+    cert,
+    key,
+    clientCa: tls.client_ca ?? null,
+    require: tls.require ?? false,
+    minVersion: tls.min_version ?? 'TLSv1.2',
+    serverSslmode: tls.server_sslmode ?? 'disable',
+    serverSslrootcert: tls.server_sslrootcert ?? null,
   }
 }

@@ -25,6 +25,31 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 export const LOG_FORMATS = ['json', 'pretty', 'auto'] as const
 export type LogFormat = (typeof LOG_FORMATS)[number]
 
+/** Oldest version of TLS that is spoken with clients. */
+export const TLS_VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const
+export type TlsVersion = (typeof TLS_VERSIONS)[number]
+
+/** libpq's modes but `allow`, which would have the client log in twice. */
+export const SERVER_SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
+export type ServerSslMode = (typeof SERVER_SSL_MODES)[number]
+
+/** TLS that ends here. Paths are of PEM files. */
+export interface TerminatedTls {
+  readonly mode: 'terminate'
+  readonly cert: string
+  readonly key: string
+  /** `null`: clients are not asked for a certificate. Given only with `require`. */
+  readonly clientCa: string | null
+  /** Plain clients are refused. */
+  readonly require: boolean
+  readonly minVersion: TlsVersion
+  readonly serverSslmode: ServerSslMode
+  /** File of trusted authorities, or `system`; given with `verify-*`, and only then. */
+  readonly serverSslrootcert: string | null
+}
+
+export type ListenerTls = { readonly mode: Exclude<TlsMode, 'terminate'> } | TerminatedTls
+
 /** Where a listener accepts. `port` 0 to 65535, 0 for any free one; `path` is absolute; `name` is systemd's FileDescriptorName. */
 export type ListenerAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -35,7 +60,14 @@ export type ListenerAddress =
 export interface ListenerConfig {
   readonly address: ListenerAddress
   readonly route: Route
-  readonly tls: { readonly mode: TlsMode }
+  readonly tls: ListenerTls
+  /**
+   * Who has to begin with a PROXY header: addresses, networks such as `10.0.0.0/8`, and `unix` for whoever comes by a
+   * Unix socket, each valid. Nobody else may.
+   */
+  readonly proxyProtocol: { readonly from: readonly string[] }
+  /** Permissions of the file of a Unix socket. */
+  readonly socketMode: number
   readonly balance: Balance
   readonly maxLagBytes: number
   readonly fallback: 'primary' | 'none'
@@ -84,6 +116,8 @@ export interface Config {
   readonly hold: { readonly timeoutMs: number; readonly maxSessions: number; readonly releaseRate: number }
   readonly limits: {
     readonly maxSessions: number
+    /** 0: as many as there may be at all. */
+    readonly maxSessionsPerAddress: number
     readonly startupTimeoutMs: number
     readonly connectTimeoutMs: number
   }

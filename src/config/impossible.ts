@@ -6,6 +6,7 @@ import { formatListenerAddress, formatNodeAddress } from './address.ts'
 import type { Draft } from './draft.ts'
 import { formatDuration } from './duration.ts'
 import { formatPath, type Path } from './fault.ts'
+import { findTlsFaults } from './impossible-tls.ts'
 import type { RawMapping } from './walk-document.ts'
 
 export interface RuleFault {
@@ -20,6 +21,7 @@ export function findImpossible(draft: Draft, raw: RawMapping): readonly RuleFaul
     ...findTimingFaults(draft),
     ...findSecretFaults(draft),
     ...findListenerFaults(draft, raw),
+    ...findTlsFaults(draft, raw),
     ...findDoubles(draft),
   ]
 }
@@ -91,6 +93,13 @@ function findListenerFaults(draft: Draft, raw: RawMapping): readonly RuleFault[]
   for (const [index, listener] of draft.listeners.entries()) {
     const rawListener: unknown = rawListeners[index]
     if (typeof rawListener !== 'object' || rawListener === null) continue
+    if ('socket_mode' in rawListener && listener?.address !== undefined && listener.address.kind !== 'unix') {
+      faults.push({
+        path: ['listeners', index, 'socket_mode'],
+        problem: 'has no effect on an address that is no Unix socket of our own',
+        expected: 'address: unix:/path, or no such setting',
+      })
+    }
     for (const setting of STANDBY_SETTINGS) {
       if (!(setting in rawListener)) continue
       const path = ['listeners', index, setting]

@@ -13,9 +13,6 @@ export function findNotYetAvailable(draft: Draft): readonly RuleFault[] {
   const refuse = (path: RuleFault['path'], expected: string) =>
     faults.push({ path, problem: `is not available in this version (${VERSION})`, expected })
 
-  for (const [index, listener] of draft.listeners.entries()) {
-    if (listener?.tls?.mode === 'terminate') refuse(['listeners', index, 'tls', 'mode'], 'passthrough or off')
-  }
   if (draft.workers !== undefined && draft.workers !== 1) refuse(['workers'], '1')
   return faults
 }

@@ -8,6 +8,7 @@ import { readHostAndPort, readHostName, readListenerAddress, readNodeAddress } f
 import type { ListenerAddress } from './config.ts'
 import { formatDuration, readDuration } from './duration.ts'
 import { nearestWord } from './nearest.ts'
+import { readPeers } from './peers.ts'
 import type { Reading } from './reading.ts'
 import { formatSize, readSize } from './size.ts'
 
@@ -152,6 +153,22 @@ export const LISTENER_ADDRESS: ScalarKind<ListenerAddress> = {
 export const NODE_ADDRESS: ScalarKind<NodeAddress> = {
   expected: 'host, host:port, [v6]:port or the directory of a Unix socket',
   read: readNodeAddress,
+  jsonSchema: { type: 'string' },
+}
+
+/** The permissions of a socket's file, as chmod(1) takes them. */
+export const SOCKET_MODE: ScalarKind<number> = {
+  expected: 'permissions in octal, 0000 to 0777, such as 0770',
+  read: (text) => {
+    if (/^(0|0o)?[0-7]{3}$/.test(text)) return { ok: true, value: Number.parseInt(text.slice(-3), 8) }
+    return bad('is not permissions in octal')
+  },
+  jsonSchema: { anyOf: [{ type: 'integer' }, { type: 'string', pattern: '^(0|0o)?[0-7]{3}$' }] },
+}
+
+export const PEERS: ScalarKind<string> = {
+  expected: 'an address, a network such as 10.0.0.0/8, or unix',
+  read: readPeers,
   jsonSchema: { type: 'string' },
 }
 

@@ -1,23 +1,22 @@
 /**
  * Every key of `ha.yaml`: its kind, bounds, default and description (unit, meaning, when to change it). The only place
  * where they stand: the editor's JSON Schema is generated from here, and the example file is tested against it.
- * It describes the file (snake_case); build-config.ts turns it into `Config`.
+ * Those of a listener are in listener-schema.ts. It describes the file (snake_case); build-config.ts turns it into `Config`.
  */
 import { z } from 'zod'
-import { BALANCES, LOG_FORMATS, LOG_LEVELS, ROUTES, SSL_MODES, TLS_MODES } from './config.ts'
+import { LOG_FORMATS, LOG_LEVELS, SSL_MODES } from './config.ts'
+import { LIST_LENGTH_MAX, listener } from './listener-schema.ts'
 import {
   choice,
   duration,
   HOST_AND_PORT,
   HOST_NAME,
-  LISTENER_ADDRESS,
   NODE_ADDRESS,
   name,
   numberOrAuto,
   PATH,
   SECRET,
   SWITCH,
-  size,
   wholeNumber,
 } from './scalar-kind.ts'
 import { list, neededSection, optional, optionalScalars, required, section, withDefault } from './setting.ts'
@@ -26,53 +25,6 @@ const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
 const NAME_BYTES_MAX = 63
-/** More listeners or nodes than this is a mistake, not a cluster. */
-const LIST_LENGTH_MAX = 64
-
-const listener = neededSection(
-  {
-    address: required(
-      LISTENER_ADDRESS,
-      'Where clients connect: host:port, [v6]:port, unix:/dir/.s.PGSQL.5432, or fd:NAME (a systemd socket). Port 0 takes any free port, for tests.',
-    ),
-    route: withDefault(
-      choice(ROUTES),
-      'primary',
-      'Which node a session is for. primary: the one proven primary, else hold. standby: a standby that keeps up. any: either, for reads that may be a little old.',
-    ),
-    tls: section(
-      {
-        mode: withDefault(
-          choice(TLS_MODES),
-          'passthrough',
-          'passthrough: encryption is between client and node, unseen here. off: encryption is refused, for clients on a trusted network that try it first. terminate: encryption ends here.',
-        ),
-      },
-      'Encryption on this listener.',
-    ),
-    balance: withDefault(
-      choice(BALANCES),
-      'least-sessions',
-      'How a standby is chosen for a new session. round-robin suits many short sessions of equal weight. Not for route: primary.',
-    ),
-    max_lag: withDefault(
-      size(1_024, 2 ** 40),
-      '16MiB',
-      'Bytes of WAL that a standby may be behind the primary and still get new sessions. Lower it when readers must see recent writes. Not for route: primary.',
-    ),
-    fallback: withDefault(
-      choice(['primary', 'none']),
-      'primary',
-      'Where sessions go when no standby keeps up. none refuses them and so keeps reading load away from the primary. Only for route: standby.',
-    ),
-    on_promotion: withDefault(
-      choice(['keep', 'end']),
-      'keep',
-      'What happens to sessions here when their standby becomes primary. end sends them back to the remaining standbys. Not for route: primary.',
-    ),
-  },
-  'One address that clients connect to.',
-)
 
 const node = neededSection(
   {
@@ -235,10 +187,15 @@ export const documentSchema = z
           10_000,
           'Sessions at once, held ones included. Each needs two file descriptors: mind the limit of open files.',
         ),
+        max_sessions_per_address: withDefault(
+          wholeNumber(0, 1_000_000),
+          0,
+          'Sessions at once from one client address, so that one application cannot take all places; 0 is off. Behind a load balancer it needs proxy_protocol. Clients of a Unix socket have no address.',
+        ),
         startup_timeout: withDefault(
           duration(100, 10 * MINUTE_MS, { zero: 'refused' }),
           '10s',
-          'Time for a client to send its startup packet.',
+          'Time for a client to send its startup packet, and a load balancer its PROXY header.',
         ),
         connect_timeout: withDefault(
           duration(50, 10 * MINUTE_MS, { zero: 'refused' }),

@@ -8,14 +8,14 @@
 import type { Socket } from 'node:net'
 import type { Logger } from 'pino'
 import { formatListenerAddress } from '../config/address.ts'
-import type { Config, ListenerConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
 import { Admission } from '../net/admission.ts'
 import { Session } from '../net/session.ts'
-import type { Hint, SessionEnvironment } from '../net/session-environment.ts'
 import { SessionRegistry } from '../net/session-registry.ts'
 import { createSharedLookup } from '../net/shared-lookup.ts'
 import type { AdminServer } from '../observability/admin-server.ts'
 import { Metrics, type MetricsPage } from '../observability/metrics.ts'
+import { listSessions, type SessionList, type SessionQuery } from '../observability/session-list.ts'
 import { buildStatus, type Status } from '../observability/status.ts'
 import type { Clock } from '../ports.ts'
 import { HealthLoop } from '../probe/health-loop.ts'
@@ -23,15 +23,18 @@ import type { NodeAddress } from '../topology/observation.ts'
 import { cancelTargets, isFresh } from '../topology/route-session.ts'
 import { DecisionLog } from './decision-log.ts'
 import { describeChanges } from './describe-changes.ts'
+import { DescriptorGuard } from './descriptor-guard.ts'
 import { ListenerSet } from './listener-set.ts'
 import { createMonitorProber } from './monitor-prober.ts'
 import { openAdmin } from './open-admin.ts'
 import { restoreState } from './restore-state.ts'
 import { ServiceReporter } from './service-reporter.ts'
-import { admissionSettings, healthSettings, isAccessChanged, routeRequest, sessionSettings } from './settings.ts'
+import { SessionEnvironments } from './session-environments.ts'
+import { admissionSettings, healthSettings, isAccessChanged, sessionSettings } from './settings.ts'
 import { StateFile } from './state-file.ts'
 import { NO_SYSTEMD, type SystemdEnvironment } from './systemd-environment.ts'
 import { admissionEvents, healthEvents } from './tell-events.ts'
+import { Terminations } from './terminations.ts'
 
 /** How long the last words of all sessions may take to leave, at the very end. */
 const FAREWELL_MS = 2_000
@@ -46,6 +49,8 @@ export interface DaemonOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly version: string
+  /** How many files this process may have open; left out: not known. */
+  readonly readDescriptorLimit?: () => number | null
   /** What systemd has handed over, and wants to be told; left out: nothing. */
   readonly systemd?: SystemdEnvironment
 }
@@ -64,7 +69,10 @@ export class Daemon {
   readonly #stateFile: StateFile
   readonly #lookup = createSharedLookup()
   readonly #listeners: ListenerSet
+  readonly #descriptors: DescriptorGuard
   readonly #service: ServiceReporter
+  readonly #terminations: Terminations
+  readonly #environments: SessionEnvironments
   #config: Config
   #health: HealthLoop | null = null
   #admin: AdminServer | null = null
@@ -81,7 +89,8 @@ export class Daemon {
     this.#decisionLog = new DecisionLog(options.logger)
     this.#metrics = new Metrics(options.clock)
     this.#stateFile = new StateFile(options.config.stateDir)
-    const { clock, logger, systemd = NO_SYSTEMD } = options
+    const { clock, logger, readDescriptorLimit = () => null, systemd = NO_SYSTEMD } = options
+    this.#descriptors = new DescriptorGuard({ readLimit: readDescriptorLimit, registry: this.#registry, logger })
     this.#listeners = new ListenerSet({ systemd, logger, onConnection: (socket, key) => this.#accept(socket, key) })
     this.#service = new ServiceReporter({
       systemd,
@@ -99,6 +108,8 @@ export class Daemon {
       settings: admissionSettings(options.config),
       events: admissionEvents({ logger: options.logger, metrics: this.#metrics }),
     })
+    this.#terminations = new Terminations({ clock, logger })
+    this.#environments = this.#createEnvironments()
   }
 
   /** Rejects with a StartError; then nothing is left open. */
@@ -107,12 +118,16 @@ export class Daemon {
     try {
       const health = await this.#createHealthLoop()
       this.#health = health
+      this.#descriptors.check(this.#config.limits.maxSessions)
+      const takeCertificates = await this.#terminations.prepare(this.#config.listeners)
+      takeCertificates()
       await this.#listeners.openMissing(this.#config.listeners)
       this.#listeners.closeOthers(this.#config.listeners)
       await this.#openAdmin(health)
       health.start()
     } catch (error) {
       this.#listeners.close()
+      this.#terminations.close()
       await this.#admin?.close()
       await this.#service.close()
       throw error
@@ -136,13 +151,16 @@ export class Daemon {
     // A closing terminal sends SIGTERM and SIGHUP together: what is being stopped must not come back to life.
     if (this.#isDraining) return this.#logger.info('not reloaded: the proxy is stopping')
     const before = this.#config
+    const takeCertificates = await this.#terminations.prepare(config.listeners)
     await this.#listeners.openMissing(config.listeners)
     if (this.#isDraining) return this.#listeners.close()
     this.#listeners.closeOthers(config.listeners)
+    takeCertificates()
     const { live, afterRestart } = describeChanges(before, config)
     const log = { ...config.log, format: before.log.format }
     this.#config = { ...config, admin: before.admin, stateDir: before.stateDir, workers: before.workers, log }
     this.#logger.level = config.log.level
+    this.#descriptors.check(config.limits.maxSessions)
     this.#admission.configure(admissionSettings(config))
     this.#health?.configure(healthSettings(config), { renewProbers: isAccessChanged(before.monitor, config.monitor) })
     this.#logger.info(
@@ -175,6 +193,7 @@ export class Daemon {
     for (const session of this.#registry.all()) session.destroy()
     await this.#health?.stop()
     this.#admission.close()
+    this.#terminations.close()
     await this.#admin?.close()
     await this.#service.close()
     this.#logger.info({ sessionsEnded: left.length }, 'stopped')
@@ -203,6 +222,10 @@ export class Daemon {
       now: this.#clock.now(),
       wallTime: this.#clock.wallTime(),
     })
+  }
+
+  sessions(query: SessionQuery): SessionList {
+    return listSessions(this.#registry.all(), query, { now: this.#clock.now(), wallTime: this.#clock.wallTime() })
   }
 
   #isReady(): boolean {
@@ -240,49 +263,38 @@ export class Daemon {
     })
   }
 
+  #createEnvironments(): SessionEnvironments {
+    return new SessionEnvironments(
+      {
+        settings: () => sessionSettings(this.#config, this.#descriptors.sessionsMax),
+        addressOf: (node) => this.#addressOf(node),
+        cancelTargets: (request) => cancelTargets(request, this.#admission.decision),
+        onHint: (node, hint) => this.#health?.hint(node, { fresh: hint === 'not-accepting' }),
+        onDialed: (node, errno) => this.#metrics.takeDial(node, errno),
+        admission: this.#admission,
+        registry: this.#registry,
+        clock: this.#clock,
+        lookup: this.#lookup,
+        logger: this.#logger,
+      },
+      (config) => this.#terminations.of(config),
+    )
+  }
+
   #accept(socket: Socket, key: string): void {
     const config = this.#config.listeners.find((listener) => formatListenerAddress(listener.address) === key)
-    if (config === undefined) {
+    // Out of the file by a reload that closes its listener in a moment.
+    if (config === undefined || !this.#descriptors.admits(socket)) {
       socket.destroy()
       return
     }
     const { clientMs } = this.#config.keepalive
     if (clientMs > 0) socket.setKeepAlive(true, clientMs)
-    new Session(socket, this.#environmentOf(config))
-  }
-
-  readonly #environments = new WeakMap<ListenerConfig, SessionEnvironment>()
-
-  /** One for each listener and configuration, shared by its sessions. */
-  #environmentOf(config: ListenerConfig): SessionEnvironment {
-    const known = this.#environments.get(config)
-    if (known !== undefined) return known
-    const environment: SessionEnvironment = {
-      listener: formatListenerAddress(config.address),
-      request: routeRequest(config),
-      tlsMode: config.tls.mode === 'off' ? 'off' : 'passthrough',
-      onPromotion: config.onPromotion,
-      settings: () => sessionSettings(this.#config),
-      addressOf: (node) => this.#addressOf(node),
-      cancelTargets: (request) => cancelTargets(request, this.#admission.decision),
-      onHint: (node, hint) => this.#takeHint(node, hint),
-      onDialed: (node, errno) => this.#metrics.takeDial(node, errno),
-      admission: this.#admission,
-      registry: this.#registry,
-      clock: this.#clock,
-      lookup: this.#lookup,
-      logger: this.#logger,
-    }
-    this.#environments.set(config, environment)
-    return environment
+    new Session(socket, this.#environments.of(config))
   }
 
   #addressOf(node: string): NodeAddress | null {
     return this.#health?.snapshot.members.find((member) => member.name === node)?.address ?? null
-  }
-
-  #takeHint(node: string, hint: Hint): void {
-    this.#health?.hint(node, { fresh: hint === 'not-accepting' })
   }
 
   async #openAdmin(health: HealthLoop): Promise<void> {
@@ -295,6 +307,7 @@ export class Daemon {
       logger: this.#logger,
       actions: {
         status: () => this.status(),
+        sessions: (query) => this.sessions(query),
         isReady: () => this.#isReady(),
         metrics: () => this.#metricsPage(health),
         accept: (node) => health.accept(node),

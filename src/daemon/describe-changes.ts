@@ -59,10 +59,11 @@ function describeEntry(entry: unknown): string {
   if (!isMapping(entry)) return JSON.stringify(entry)
   const { name, address, ...rest } = entry
   if (typeof name === 'string') return `${name} ${describeAddress(address)}`
-  const settings = Object.values(rest).map((value) =>
-    isMapping(value) ? Object.values(value).join(' ') : String(value),
-  )
-  return `${describeAddress(address)} ${settings.join(' ')}`
+  const settings = Object.entries(rest).map(([key, value]) => {
+    if (key === 'socketMode') return `0${Number(value).toString(8).padStart(3, '0')}`
+    return isMapping(value) ? Object.values(value).flat().join(' ') : String(value)
+  })
+  return [describeAddress(address), ...settings.filter((setting) => setting !== '')].join(' ')
 }
 
 function describeAddress(address: unknown): string {

@@ -46,7 +46,11 @@ export class ListenerSet {
     try {
       for (const [index, config] of configs.entries()) {
         const key = formatListenerAddress(config.address)
-        if (this.#open.has(key)) continue
+        const open = this.#open.get(key)
+        if (open !== undefined) {
+          if (open instanceof Listener) await permit(open, config)
+          continue
+        }
         this.#open.set(key, await this.#openOne(config, index))
         opened.push(key)
       }
@@ -80,7 +84,7 @@ export class ListenerSet {
     const listener =
       address.kind === 'fd'
         ? this.#passedListener(address.name, index, handlers)
-        : new Listener({ address, ...handlers })
+        : new Listener({ address, socketMode: config.socketMode, ...handlers })
     try {
       await listener.open()
     } catch (error) {
@@ -118,5 +122,15 @@ export class ListenerSet {
     if (names.length > 0) {
       this.#options.logger.warn({ names }, 'sockets were handed over that no listener takes: add `address: fd:NAME`')
     }
+  }
+}
+
+/** A reload may have other permissions for a socket that stays. */
+async function permit(listener: Listener, { address, socketMode }: ListenerConfig): Promise<void> {
+  try {
+    await listener.permit(socketMode)
+  } catch (error) {
+    const key = formatListenerAddress(address)
+    throw new StartError(`cannot set the permissions of ${key}: ${(error as Error).message}`, listenHint(error), error)
   }
 }

@@ -23,9 +23,11 @@ export function admissionSettings(config: Config): AdmissionSettings {
   }
 }
 
-export function sessionSettings(config: Config): SessionSettings {
+/** `sessionsThatFit`: into the limit of open files. */
+export function sessionSettings(config: Config, sessionsThatFit: number): SessionSettings {
   return {
-    sessionsMax: config.limits.maxSessions,
+    sessionsMax: Math.min(config.limits.maxSessions, sessionsThatFit),
+    sessionsPerAddressMax: config.limits.maxSessionsPerAddress,
     startupTimeoutMs: config.limits.startupTimeoutMs,
     connectTimeoutMs: config.limits.connectTimeoutMs,
     holdTimeoutMs: config.hold.timeoutMs,

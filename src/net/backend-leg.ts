@@ -3,11 +3,13 @@
  * answer and says what it amounts to. Effect layer. It owns its socket until `release` gives it to the relay.
  */
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { ENCRYPTION_ANSWERS } from '../protocol/message-types.ts'
 import type { ServerRequest } from '../session/greeting.ts'
 import { LoginWatch } from '../session/login-watch.ts'
 import type { NodeAddress } from '../topology/observation.ts'
-import { dialBackend, errorCode } from './backend-dialer.ts'
+import { errorCode } from './backend-dialer.ts'
+import { connectNode } from './node-connector.ts'
 import type { SessionEnvironment } from './session-environment.ts'
 
 /** What the server's first answers amount to. At most one of them is the end of this leg, after which nothing follows. */
@@ -19,12 +21,14 @@ export interface BackendLegEvents {
   readonly onUnusable: (why: string) => void
   /** End: this process has no file descriptor left for it, which says nothing about the node. */
   readonly onShortage: () => void
+  /** End: it does TLS otherwise than this listener wants it. Completes "NODE …". */
+  readonly onUntrusted: (why: string) => void
   /** It answered `N` to SSLRequest. The connection stays; `send` the client's next request on it. */
   readonly onTlsDeclined: (answer: Buffer) => void
   /** Relay this: it needs the client's answer. */
   readonly onChallenge: (bytes: readonly Buffer[]) => void
-  /** Logged in, or inside TLS, or nothing we can read: relay `bytes`, then everything, beginning with `rest`. */
-  readonly onReady: (ready: BackendReady) => void
+  /** Logged in, or inside TLS, or nothing we can read: `release` it, relay `bytes`, then everything, beginning with `rest`. */
+  readonly onReady: () => void
   /** End: it is in recovery, and the client has been asked for an answer already. */
   readonly onInRecovery: () => void
   /** End: it refused the login in its own words, which are to be relayed. */
@@ -46,7 +50,9 @@ export interface BackendLegOptions {
   readonly address: NodeAddress
   /** True for sessions that must be on a primary. */
   readonly refusesRecovery: boolean
-  readonly environment: Pick<SessionEnvironment, 'settings' | 'clock' | 'lookup' | 'logger'>
+  /** The client is within TLS that ends here. */
+  readonly isClientEncrypted: boolean
+  readonly environment: Pick<SessionEnvironment, 'settings' | 'clock' | 'lookup' | 'logger' | 'termination'>
   readonly events: BackendLegEvents
 }
 
@@ -57,32 +63,35 @@ type Expectation = 'connection' | 'nothing' | 'tls-answer' | 'login' | 'over'
 
 export class BackendLeg {
   readonly #options: BackendLegOptions
-  readonly #abortDial: () => void
+  readonly #giveUpConnecting: () => void
   #socket: Socket | null = null
   #expects: Expectation = 'connection'
   #requestKind: ServerRequest['kind'] = 'startup-message'
   #login: LoginWatch
+  #ready: BackendReady | null = null
 
   /** Begins to connect. */
   constructor(options: BackendLegOptions) {
     this.#options = options
     this.#login = new LoginWatch(options)
-    const { clock, lookup } = options.environment
+    const { clock, lookup, termination } = options.environment
     const { connectTimeoutMs, keepAliveServerMs } = options.environment.settings()
-    this.#abortDial = dialBackend({
+    this.#giveUpConnecting = connectNode({
       address: options.address,
+      tls: termination?.serverTls ?? null,
       timeoutMs: connectTimeoutMs,
       keepAliveMs: keepAliveServerMs,
       clock,
       lookup,
-      onConnected: (socket) => {
-        options.events.onDialed(null)
-        this.#attach(socket)
+      onDialed: options.events.onDialed,
+      onConnected: (socket) => this.#attach(socket),
+      onFailed: (why, errno) => {
+        if (errno !== null && isOwnShortage(errno)) return this.#failHere()
+        this.#fail(why)
       },
-      onFailed: (code) => {
-        options.events.onDialed(code)
-        if (isOwnShortage(code)) return this.#failHere()
-        this.#fail(`dial failed: ${code}`)
+      onUntrusted: (why) => {
+        this.#expects = 'over'
+        options.events.onUntrusted(why)
       },
     })
   }
@@ -91,7 +100,8 @@ export class BackendLeg {
   send(request: ServerRequest): void {
     this.#requestKind = request.kind
     this.#expects = request.kind === 'startup-message' ? 'login' : 'tls-answer'
-    this.#login = new LoginWatch(this.#options)
+    const hidesChannelBinding = this.#socket instanceof TLSSocket && !this.#options.isClientEncrypted
+    this.#login = new LoginWatch({ refusesRecovery: this.#options.refusesRecovery, hidesChannelBinding })
     this.#socket?.write(request.bytes)
   }
 
@@ -100,20 +110,24 @@ export class BackendLeg {
     return this.#socket?.write(chunk) ?? true
   }
 
-  /** Gives the socket away, with no listener but those for `error` and `close` left; `null` when it is gone already. */
-  release(): Socket | null {
-    const socket = this.#socket
+  /**
+   * After `onReady`: gives the socket away, with no listener but one for `error` left, and what was read of it; `null`
+   * when it is gone already.
+   */
+  release(): (BackendReady & { readonly socket: Socket }) | null {
+    const [socket, ready] = [this.#socket, this.#ready]
     socket?.off('data', this.#onData).off('end', this.#onEnd).off('drain', this.#options.events.onDrain)
     socket?.off('close', this.#onEnd)
     this.#expects = 'over'
     this.#socket = null
-    return socket
+    this.#ready = null
+    return socket === null || ready === null ? null : { ...ready, socket }
   }
 
   /** Closes it now; nothing is reported after that. Idempotent. */
   destroy(): void {
     this.#expects = 'over'
-    this.#abortDial()
+    this.#giveUpConnecting()
     this.#socket?.destroy()
     this.#socket = null
   }
@@ -162,8 +176,7 @@ export class BackendLeg {
       this.#expects = 'nothing'
       return events.onTlsDeclined(chunk)
     }
-    this.#expects = 'over'
-    events.onReady({ bytes: [], rest: chunk, cancelKey: null, isReadable: false })
+    this.#finish({ bytes: [], rest: chunk, cancelKey: null, isReadable: false })
   }
 
   #readLogin(chunk: Buffer): void {
@@ -180,11 +193,9 @@ export class BackendLeg {
           this.#expects = 'over'
           return events.onInRecovery()
         case 'ready':
-          this.#expects = 'over'
-          return events.onReady({ bytes: step.bytes, rest: step.rest, cancelKey: step.key, isReadable: true })
+          return this.#finish({ bytes: step.bytes, rest: step.rest, cancelKey: step.key, isReadable: true })
         case 'unreadable':
-          this.#expects = 'over'
-          return events.onReady({ bytes: step.bytes, rest: EMPTY, cancelKey: null, isReadable: false })
+          return this.#finish({ bytes: step.bytes, rest: EMPTY, cancelKey: null, isReadable: false })
         default: {
           const unhandled: never = step
           return unhandled
@@ -224,6 +235,12 @@ export class BackendLeg {
   #failHere(): void {
     this.#expects = 'over'
     this.#options.events.onShortage()
+  }
+
+  #finish(ready: BackendReady): void {
+    this.#expects = 'over'
+    this.#ready = ready
+    this.#options.events.onReady()
   }
 
   #fail(why: string): void {

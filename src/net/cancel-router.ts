@@ -6,7 +6,7 @@
  * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
  */
 import type { Socket } from 'node:net'
-import { dialBackend } from './backend-dialer.ts'
+import { connectNode } from './node-connector.ts'
 import type { SessionEnvironment } from './session-environment.ts'
 
 /** From the request to the end of the last server's connection, whatever happens. */
@@ -14,7 +14,7 @@ export const CANCEL_TIMEOUT_MS = 10_000
 
 type CancelEnvironment = Pick<
   SessionEnvironment,
-  'request' | 'settings' | 'addressOf' | 'cancelTargets' | 'registry' | 'clock' | 'lookup'
+  'request' | 'settings' | 'addressOf' | 'cancelTargets' | 'registry' | 'clock' | 'lookup' | 'termination'
 >
 
 /**
@@ -43,8 +43,9 @@ export function forwardCancel(key: string, packet: Buffer, environment: CancelEn
       pending.delete(abort)
       if (pending.size === 0) finish()
     }
-    const abortDial = dialBackend({
+    const giveUp = connectNode({
       address,
+      tls: environment.termination?.serverTls ?? null,
       timeoutMs: environment.settings().connectTimeoutMs,
       keepAliveMs: 0,
       clock: environment.clock,
@@ -54,9 +55,11 @@ export function forwardCancel(key: string, packet: Buffer, environment: CancelEn
         abort = sendAndWait(socket, bytes, done)
         pending.add(abort)
       },
+      onDialed: () => undefined,
       onFailed: done,
+      onUntrusted: done,
     })
-    abort = abortDial
+    abort = giveUp
     pending.add(abort)
   }
   if (pending.size === 0) finish()

@@ -1,11 +1,25 @@
 /** The address of who has connected, as it stands in the log and is counted. Effect layer. */
-import { BlockList, type Socket } from 'node:net'
+import { BlockList } from 'node:net'
 
 /** Whoever comes by a Unix socket has no address. PostgreSQL's own word for it. */
 export const LOCAL_CLIENT = '[local]'
 
+/** The addresses of a socket, as Node tells them; a Unix socket has none. */
+export interface Ends {
+  readonly remoteAddress?: string | undefined
+  readonly localAddress?: string | undefined
+}
+
+/**
+ * Whether the client has reset its connection before it was accepted, as health checks do. Then its address cannot be
+ * known any more, and it must not pass for one without.
+ */
+export function isGone({ remoteAddress, localAddress }: Ends): boolean {
+  return remoteAddress === undefined && localAddress !== undefined
+}
+
 /** The far end of the socket: IPv4, IPv6, or `[local]`. An IPv4 client of an IPv6 socket is an IPv4 client. */
-export function peerAddress(socket: Socket): string {
+export function peerAddress(socket: Ends): string {
   return socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/i, '') ?? LOCAL_CLIENT
 }
 

@@ -1,8 +1,10 @@
 /**
- * Lets connections in, or closes them at once while file descriptors are short: before the process has none left, so that
- * running sessions, probes and the state file go on. Effect layer. Says when that begins and when it is over, not each.
+ * Lets connections in, or not: while file descriptors are short they are closed at once, before the process has none
+ * left, so that running sessions, probes and the state file go on. Effect layer. Says when that begins and when it is
+ * over, not each.
  */
 import type { DescriptorBudget } from '../session/descriptor-budget.ts'
+import { type Ends, isGone } from './client-address.ts'
 import type { SessionRegistry } from './session-registry.ts'
 
 export interface DoorOptions {
@@ -24,8 +26,12 @@ export class Door {
   }
 
   /** For each connection once. `false`: it is counted, and to be closed. */
-  admits(): boolean {
+  admits(socket: Ends): boolean {
     const { registry, budget, onShut, onOpened } = this.#options
+    if (isGone(socket)) {
+      registry.turnAway('client-lost')
+      return false
+    }
     const { shutsAt, opensAt } = budget()
     const wasShut = this.#isShut
     this.#isShut = registry.descriptorCount >= (wasShut ? opensAt : shutsAt)

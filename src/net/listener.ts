@@ -1,7 +1,7 @@
 /**
  * One address that clients connect to: accepts, and makes a session of each connection. Effect layer.
  */
-import { lstat, unlink } from 'node:fs/promises'
+import { chmod, lstat, unlink } from 'node:fs/promises'
 import { connect, createServer, type ListenOptions, type Server, type Socket } from 'node:net'
 import { formatListenerAddress } from '../config/address.ts'
 import type { ListenerAddress } from '../config/config.ts'
@@ -14,6 +14,8 @@ export type OwnAddress = Exclude<ListenerAddress, { readonly kind: 'fd' }>
 
 export interface ListenerOptions {
   readonly address: OwnAddress
+  /** Permissions of the file of a Unix socket; left out: what the umask leaves. Without w nobody can connect. */
+  readonly socketMode?: number
   /** The socket belongs to the receiver. */
   readonly onConnection: (socket: Socket) => void
   /** An accept failed after the listener had been opened (no file descriptors left, say). */
@@ -54,6 +56,18 @@ export class Listener {
       await this.#listen()
     }
     this.#server.on('error', this.#options.onError)
+    try {
+      if (this.#options.socketMode !== undefined) await this.permit(this.#options.socketMode)
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /** Gives the file of a Unix socket these permissions; does nothing to TCP. Rejects with the error of the system. */
+  async permit(mode: number): Promise<void> {
+    const { address } = this.#options
+    if (address.kind === 'unix') await chmod(address.path, mode)
   }
 
   #listen(): Promise<void> {

@@ -15,8 +15,9 @@ const READY_FOR_QUERY_TYPE = 0x5a
 const READY_FOR_QUERY_BYTES = 6
 
 export interface RelayOptions {
-  /** The relay listens to them; they stay the caller's. Each has a listener for `error` already. */
+  /** The relay listens to it; it stays the caller's. Has a listener for `error` already, as the next one. */
   readonly frontendSocket: Socket
+  /** The relay's from now on. */
   readonly backendSocket: Socket
   /** False inside TLS that we cannot read. */
   readonly isReadable: boolean
@@ -54,12 +55,13 @@ export class Relay {
     if (rest.length > 0) this.#onBackendData(rest)
   }
 
-  /** Lets go of both sockets; they are the caller's to close. Idempotent. */
-  stop(): void {
+  /** Destroys the backend's socket at once, and lets go of the frontend's. Idempotent. */
+  dropBackend(): void {
     const { frontendSocket, backendSocket } = this.#options
     frontendSocket.off('data', this.#onFrontendData).off('end', this.#onFrontendEnd).off('drain', this.#onFrontendDrain)
     backendSocket.off('data', this.#onBackendData).off('end', this.#onBackendEnd).off('drain', this.#onBackendDrain)
     backendSocket.off('close', this.#onBackendEnd)
+    backendSocket.destroy()
   }
 
   readonly #onFrontendData = (chunk: Buffer): void => {

@@ -5,10 +5,13 @@
 import type { LookupFunction } from 'node:net'
 import type { Logger } from 'pino'
 import type { Clock } from '../ports.ts'
+import type { TlsHandling } from '../session/greeting.ts'
 import type { NodeAddress } from '../topology/observation.ts'
 import type { RouteRequest } from '../topology/route-session.ts'
 import type { Admission } from './admission.ts'
+import type { ServerTls } from './server-tls.ts'
 import type { SessionRegistry } from './session-registry.ts'
+import type { TlsAcceptor } from './tls-acceptor.ts'
 
 export interface SessionSettings {
   readonly sessionsMax: number
@@ -29,11 +32,22 @@ export type Hint =
   /** The server's side of a session broke, or it said 57P01, 57P02 or 25006. */
   | 'suspicious'
 
+/** How TLS ends here. */
+export interface Termination {
+  readonly acceptor: TlsAcceptor
+  /** Plain clients are refused. */
+  readonly requiresTls: boolean
+  /** `null`: servers are reached in plain. */
+  readonly serverTls: ServerTls | null
+}
+
 export interface SessionEnvironment {
   /** The listener's address as in the configuration. */
   readonly listener: string
   readonly request: RouteRequest
-  readonly tlsMode: 'passthrough' | 'off'
+  readonly tlsMode: TlsHandling
+  /** There with `terminate`, and only then. */
+  readonly termination?: Termination
   /** Whether whoever connects from this address has to begin with a PROXY header; left out: nobody. */
   readonly awaitsProxyHeader?: (peer: string) => boolean
   /** What happens to read sessions on a standby that is promoted. */

@@ -11,6 +11,7 @@ import { isIP } from 'node:net'
 import { formatNodeAddress } from '../config/address.ts'
 import type { OrderResult } from '../probe/health-loop.ts'
 import type { MetricsPage } from './metrics.ts'
+import { readSessionQuery, type SessionList, type SessionQuery } from './session-list.ts'
 import type { Status } from './status.ts'
 
 /** The largest body of an order: a node's name. */
@@ -18,6 +19,7 @@ const BODY_BYTES_MAX = 4096
 
 export interface AdminActions {
   readonly status: () => Status
+  readonly sessions: (query: SessionQuery) => SessionList
   /** True when a primary is proven and the listeners are open. */
   readonly isReady: () => boolean
   readonly metrics: () => Promise<MetricsPage>
@@ -100,7 +102,7 @@ export class AdminServer {
       return sendJson(response, 403, { error: 'requests for this host name are refused: see admin.hosts' })
     }
     const path = pathOf(request)
-    if (request.method === 'GET' || request.method === 'HEAD') return this.#answerQuestion(path, response)
+    if (request.method === 'GET' || request.method === 'HEAD') return this.#answerQuestion(path, request, response)
     const order = ORDERS.find((known) => path === `/api/${known}`)
     if (request.method === 'POST' && order !== undefined) return this.#takeOrder(order, request, response)
     return sendJson(response, path.startsWith('/api/') ? 405 : 404, { error: 'there is no such thing here' })
@@ -118,7 +120,7 @@ export class AdminServer {
     return host === 'localhost' || host === address.host.toLowerCase() || isIP(host) !== 0 || hosts.includes(host)
   }
 
-  async #answerQuestion(path: string, response: ServerResponse): Promise<void> {
+  async #answerQuestion(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { actions } = this.#options
     switch (path) {
       case '/livez':
@@ -130,6 +132,11 @@ export class AdminServer {
       }
       case '/api/status':
         return sendJson(response, 200, actions.status())
+      case '/api/sessions': {
+        const query = readSessionQuery(new URLSearchParams((request.url ?? '').split('?')[1]))
+        if (query === null) return sendJson(response, 400, { error: 'limit must be a whole number, 0 to 1000' })
+        return sendJson(response, 200, actions.sessions(query))
+      }
       case '/metrics': {
         const { contentType, text } = await actions.metrics()
         return send(response, 200, contentType, text)

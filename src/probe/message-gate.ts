@@ -76,5 +76,6 @@ function checkFields({ type, payload }: FramedMessage): void {
     if (end < 0) break
     offset = end + 1
   }
-  if (offset !== payload.length - 1) throw new ProbeError('protocol', 'the server sent an error without an end')
+  // A single byte before the end may be the type of a field that never comes.
+  if (offset !== payload.length - 1 || payload[offset] !== 0) throw new ProbeError('protocol', 'the server sent an error without an end')
 }

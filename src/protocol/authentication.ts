@@ -4,8 +4,10 @@
  *
  * @see https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-AUTHENTICATIONOK
  */
+import { MESSAGE_HEADER_BYTES } from './message-framer.ts'
 
 const AUTHENTICATION_OK = 0
+const AUTHENTICATION_SASL = 10
 const AUTHENTICATION_SASL_FINAL = 12
 
 /** The Int32 that starts every Authentication* payload. `null` when the payload is shorter than that. */
@@ -19,4 +21,23 @@ export function readAuthenticationCode(payload: Buffer): number | null {
  */
 export function needsAnswer(code: number): boolean {
   return code !== AUTHENTICATION_OK && code !== AUTHENTICATION_SASL_FINAL
+}
+
+/** What the name of a SASL mechanism with channel binding ends in, as in `SCRAM-SHA-256-PLUS`. */
+const CHANNEL_BINDING_SUFFIX = '-PLUS'
+
+/**
+ * AuthenticationSASL (B) without its mechanisms with channel binding; any other message as it is, and so is one that
+ * would offer nothing then. For clients in plain whose server is reached over TLS: libpq takes such an offer for an
+ * attack ("server offered SCRAM-SHA-256-PLUS authentication over a non-SSL connection"). `bytes` is the whole message.
+ */
+export function withoutChannelBinding(bytes: Buffer): Buffer {
+  const payload = bytes.subarray(MESSAGE_HEADER_BYTES)
+  if (readAuthenticationCode(payload) !== AUTHENTICATION_SASL) return bytes
+  const offered = payload.toString('latin1', 4).split('\0')
+  const left = offered.filter((mechanism) => !mechanism.endsWith(CHANNEL_BINDING_SUFFIX))
+  if (left.length === offered.length || left.every((mechanism) => mechanism === '')) return bytes
+  const message = Buffer.concat([bytes.subarray(0, MESSAGE_HEADER_BYTES + 4), Buffer.from(left.join('\0'), 'latin1')])
+  message.writeInt32BE(message.length - 1, 1)
+  return message
 }

@@ -87,6 +87,16 @@ export function tlsRequired(): Farewell {
   }
 }
 
+/** A client without a certificate of the listener's `tls.client_ca`. PostgreSQL's own words. */
+export function clientCertificateRequired(): Farewell {
+  return farewell(SQLSTATES.invalidAuthorizationSpecification, 'connection requires a valid client certificate')
+}
+
+/** The node cannot be reached over TLS as the listener's `tls.server_sslmode` wants it. `detail`: which, and why. */
+export function serverTlsFailed(options: { readonly detail: string }): Farewell {
+  return { ...notAccepting('no trusted connection to the node'), detail: options.detail }
+}
+
 /** The first packet is malformed. `problem` is a constant text, as `parseFirstPacket` gives it: never client bytes. */
 export function malformedStartup(problem: string): Farewell {
   return farewell(SQLSTATES.protocolViolation, `invalid startup packet: ${problem}`)

@@ -60,7 +60,11 @@ function readGroups(text: string, isLast: boolean): number[] | null {
 
 function formatGroups(groups: readonly number[]): string {
   const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
-  if (isMapped) return groups.slice(6).flatMap((group) => [group >> 8, group & 0xff]).join('.')
+  if (isMapped)
+    return groups
+      .slice(6)
+      .flatMap((group) => [group >> 8, group & 0xff])
+      .join('.')
   const { start, length } = longestZeroes(groups)
   const hex = (from: number, to: number): string =>
     groups

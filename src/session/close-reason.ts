@@ -4,6 +4,7 @@
  */
 import {
   backendVanished,
+  clientCertificateRequired,
   type Farewell,
   holdQueueFull,
   landedOnStandby,
@@ -12,7 +13,9 @@ import {
   noPrimary,
   noStandby,
   proxyStopping,
+  serverTlsFailed,
   shuttingDown,
+  tlsRequired,
   tooManyFromAddress,
   tooManySessions,
   unsupportedProtocol,
@@ -35,6 +38,14 @@ export type CloseReason =
   | { readonly kind: 'early-bytes' }
   /** Direct TLS on a listener without TLS. */
   | { readonly kind: 'tls-not-offered' }
+  /** A plain client on a listener with `tls.require`. */
+  | { readonly kind: 'tls-required' }
+  /** TLS that should end here did not come about: no TLS at all, none that both sides know, or direct without ALPN. */
+  | { readonly kind: 'tls-handshake-failed'; readonly problem: string }
+  /** The listener has a `tls.client_ca`, and the client no certificate of it. */
+  | { readonly kind: 'client-certificate'; readonly problem: string }
+  /** The node does not do TLS as `tls.server_sslmode` wants it: for an operator to put right, waiting does not help. */
+  | { readonly kind: 'server-tls-failed'; readonly node: string; readonly why: string }
   | { readonly kind: 'too-many-sessions' }
   /** `limits.max_sessions_per_address`. */
   | { readonly kind: 'too-many-from-address' }
@@ -71,6 +82,10 @@ export const CLOSE_REASON_LOG_LEVEL: Readonly<Record<CloseReasonKind, 'debug' | 
   'unsupported-protocol': 'info',
   'early-bytes': 'info',
   'tls-not-offered': 'info',
+  'tls-required': 'info',
+  'tls-handshake-failed': 'info',
+  'client-certificate': 'info',
+  'server-tls-failed': 'warn',
   'too-many-sessions': 'warn',
   'too-many-from-address': 'warn',
   'out-of-descriptors': 'warn',
@@ -101,6 +116,7 @@ export function farewellFor(reason: CloseReason): Farewell | null {
     case 'no-proxy-header':
     case 'early-bytes':
     case 'tls-not-offered':
+    case 'tls-handshake-failed':
     case 'cancel-request':
       return null
     case 'malformed-startup':
@@ -112,6 +128,12 @@ export function farewellFor(reason: CloseReason): Farewell | null {
       return tooManySessions()
     case 'too-many-from-address':
       return tooManyFromAddress()
+    case 'tls-required':
+      return tlsRequired()
+    case 'client-certificate':
+      return clientCertificateRequired()
+    case 'server-tls-failed':
+      return serverTlsFailed({ detail: `${reason.node} ${reason.why}` })
     case 'hold-queue-full':
       return holdQueueFull()
     case 'hold-expired':

@@ -11,6 +11,9 @@ import type { CloseReason } from './close-reason.ts'
 
 const EMPTY = Buffer.alloc(0)
 
+/** What a listener does about encryption: leaves it to the servers, refuses it, or ends it here. */
+export type TlsHandling = 'passthrough' | 'off' | 'terminate'
+
 /** What the client wants of a server, and the bytes that say so: replayed as they are at every dial. */
 export interface ServerRequest {
   readonly kind: 'startup-message' | 'ssl-request' | 'direct-tls'
@@ -23,6 +26,8 @@ export type GreetingStep =
   | { readonly kind: 'introduced'; readonly client: ProxiedClient | null }
   /** Answer `N`: encryption is not offered; the next packet follows. */
   | { readonly kind: 'decline' }
+  /** Begin TLS here: after the answer `S`, or, if `isDirect`, with these bytes of the client's, its ClientHello. */
+  | { readonly kind: 'start-tls'; readonly isDirect: boolean; readonly bytes: Buffer }
   | { readonly kind: 'request'; readonly request: ServerRequest }
   | { readonly kind: 'cancel'; readonly key: string; readonly bytes: Buffer }
   | { readonly kind: 'refuse'; readonly reason: CloseReason }
@@ -30,15 +35,25 @@ export type GreetingStep =
 const INCOMPLETE: GreetingStep = { kind: 'incomplete' }
 
 export class Greeting {
-  readonly #tlsMode: 'passthrough' | 'off'
+  readonly #tls: TlsHandling
+  readonly #requiresTls: boolean
   #awaitsProxyHeader: boolean
   #inbox: Buffer = EMPTY
   #hasAskedForTls = false
   #hasAskedForGss = false
+  #isEncrypted = false
 
-  /** `awaitsProxyHeader`: nothing counts before a PROXY header. Otherwise none is taken. */
-  constructor(options: { readonly tlsMode: 'passthrough' | 'off'; readonly awaitsProxyHeader?: boolean }) {
-    this.#tlsMode = options.tlsMode
+  /**
+   * `awaitsProxyHeader`: nothing counts before a PROXY header. Otherwise none is taken. `requiresTls`: sessions begin
+   * within TLS; a CancelRequest may come in plain all the same, as libpq before 17 knows no other.
+   */
+  constructor(options: {
+    readonly tlsMode: TlsHandling
+    readonly requiresTls?: boolean
+    readonly awaitsProxyHeader?: boolean
+  }) {
+    this.#tls = options.tlsMode
+    this.#requiresTls = options.requiresTls ?? false
     this.#awaitsProxyHeader = options.awaitsProxyHeader ?? false
   }
 
@@ -46,7 +61,7 @@ export class Greeting {
   take(chunk: Buffer = EMPTY): GreetingStep {
     this.#inbox = this.#inbox.length === 0 ? chunk : Buffer.concat([this.#inbox, chunk])
     if (this.#awaitsProxyHeader) return this.#takeProxyHeader()
-    const directTlsAllowed = !this.#hasAskedForTls && !this.#hasAskedForGss
+    const directTlsAllowed = !this.#hasAskedForTls && !this.#hasAskedForGss && !this.#isEncrypted
     const result = parseFirstPacket(this.#inbox, { directTlsAllowed })
     switch (result.kind) {
       case 'incomplete':
@@ -56,8 +71,10 @@ export class Greeting {
       case 'unsupported-protocol':
         return refuse({ kind: 'unsupported-protocol', major: result.protocolMajor, minor: result.protocolMinor })
       case 'direct-tls':
-        if (this.#tlsMode === 'off') return refuse({ kind: 'tls-not-offered' })
-        return { kind: 'request', request: { kind: 'direct-tls', bytes: this.#takeInbox() } }
+        if (this.#tls === 'off') return refuse({ kind: 'tls-not-offered' })
+        return this.#tls === 'terminate'
+          ? { kind: 'start-tls', isDirect: true, bytes: this.#takeInbox() }
+          : { kind: 'request', request: { kind: 'direct-tls', bytes: this.#takeInbox() } }
       case 'packet':
         return this.#takePacket(result.packet, result.bytes)
       default: {
@@ -65,6 +82,11 @@ export class Greeting {
         return unhandled
       }
     }
+  }
+
+  /** After `start-tls`: the handshake is done, and what `take` gets next has come through it. */
+  encrypted(): void {
+    this.#isEncrypted = true
   }
 
   /** Why the session ends when the client goes no further: its time is over, or it has sent FIN. */
@@ -98,16 +120,20 @@ export class Greeting {
     const isLast = bytes.length === this.#inbox.length
     switch (packet.kind) {
       case 'startup-message':
+        if (this.#requiresTls && !this.#isEncrypted) return refuse({ kind: 'tls-required' })
         return { kind: 'request', request: { kind: 'startup-message', bytes: this.#takeInbox() } }
       case 'ssl-request':
+        if (this.#isEncrypted) return refuse({ kind: 'malformed-startup', problem: 'SSLRequest within TLS' })
         if (!isLast) return refuse({ kind: 'early-bytes' })
         if (this.#hasAskedForTls) return refuse({ kind: 'malformed-startup', problem: 'second SSLRequest' })
         this.#hasAskedForTls = true
         this.#inbox = EMPTY
-        return this.#tlsMode === 'off'
-          ? { kind: 'decline' }
+        if (this.#tls === 'off') return { kind: 'decline' }
+        return this.#tls === 'terminate'
+          ? { kind: 'start-tls', isDirect: false, bytes: EMPTY }
           : { kind: 'request', request: { kind: 'ssl-request', bytes } }
       case 'gssenc-request':
+        if (this.#isEncrypted) return refuse({ kind: 'malformed-startup', problem: 'GSSENCRequest within TLS' })
         if (!isLast) return refuse({ kind: 'early-bytes' })
         if (this.#hasAskedForGss) return refuse({ kind: 'malformed-startup', problem: 'second GSSENCRequest' })
         this.#hasAskedForGss = true

@@ -3,7 +3,7 @@
  * or relay it. Pure: frames in, instructions out. Messages are kept back for as long as nothing that needs the client's
  * answer was relayed, so that a login on the wrong server can be undone unseen.
  */
-import { needsAnswer, readAuthenticationCode } from '../protocol/authentication.ts'
+import { needsAnswer, readAuthenticationCode, withoutChannelBinding } from '../protocol/authentication.ts'
 import { readBackendKey } from '../protocol/backend-key-data.ts'
 import { parseErrorFields } from '../protocol/error-response.ts'
 import { MessageFramer } from '../protocol/message-framer.ts'
@@ -44,15 +44,20 @@ export type LoginStep =
 export class LoginWatch {
   readonly #framer = new MessageFramer({ messageBytesMax: LOGIN_MESSAGE_BYTES_MAX })
   readonly #refusesRecovery: boolean
+  readonly #hidesChannelBinding: boolean
   #kept: Buffer[] = []
   #keptBytes = 0
   #isBound = false
   #refusal: string | null = null
   #key: string | null = null
 
-  /** `refusesRecovery`: true for sessions that must be on a primary. */
-  constructor(options: { readonly refusesRecovery: boolean }) {
+  /**
+   * `refusesRecovery`: true for sessions that must be on a primary. `hidesChannelBinding`: true when the server is
+   * reached over TLS and its client is not.
+   */
+  constructor(options: { readonly refusesRecovery: boolean; readonly hidesChannelBinding?: boolean }) {
     this.#refusesRecovery = options.refusesRecovery
+    this.#hidesChannelBinding = options.hidesChannelBinding ?? false
   }
 
   /** Whether anything that needs the client's answer, or more than we keep, was handed out to be relayed. */
@@ -94,7 +99,8 @@ export class LoginWatch {
       }
       if (type === TYPES.errorResponse) this.#refusal = parseErrorFields(payload)?.sqlState ?? ''
       if (type === TYPES.backendKeyData) this.#key = readBackendKey(payload)
-      this.#keep(bytes)
+      const isHidden = this.#hidesChannelBinding && type === TYPES.authentication
+      this.#keep(isHidden ? withoutChannelBinding(bytes) : bytes)
       if (type === TYPES.readyForQuery) {
         const transactionStatus = readTransactionStatus(payload)
         yield { kind: 'ready', bytes: this.takeKept(), rest: this.#framer.rest(), key: this.#key, transactionStatus }

@@ -55,6 +55,7 @@ async function startProxy(options: { readonly token?: string | null } = {}): Pro
     token: options.token === undefined ? TOKEN : options.token,
     actions: {
       status: () => proxy.current,
+      sessions: () => ({ total: 0, sessions: [], clients: [] }),
       isReady: () => true,
       metrics: async () => ({ contentType: 'text/plain', text: '' }),
       accept: take('accept'),

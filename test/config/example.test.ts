@@ -38,12 +38,18 @@ function valuesOf(value: unknown, path = ''): [path: string, value: unknown][] {
 
 /** Lines such as `  # password_file: /x`: settings without a default, shown but not set. */
 const OFFERED = /^( *)# ([a-z_]+: \S+)$/
-/** The example with one offered line made real. */
+/** What is for TLS that ends here goes together. */
+const TERMINATION = /^ +# (cert|key|client_ca|require|min_version|server_ssl\w+): /
+
+/** The example with one offered line made real, and with it those that it needs. */
 function withOffer(line: string): string {
-  return example
+  const isForTermination = TERMINATION.test(line)
+  const isReal = (each: string) => each === line || (isForTermination && TERMINATION.test(each))
+  const text = example
     .split('\n')
-    .map((each) => (each === line ? each.replace(OFFERED, '$1$2') : each))
+    .map((each) => (isReal(each) ? each.replace(OFFERED, '$1$2') : each))
     .join('\n')
+  return isForTermination ? text.replace('mode: passthrough', 'mode: terminate') : text
 }
 const offers = example.split('\n').filter((line) => OFFERED.test(line))
 
@@ -96,10 +102,12 @@ describe('ha.example.yaml', () => {
   })
 
   test.each(offers)('loads when "%s" is made real', (line) => {
-    const text = withOffer(line).replace(
-      /sslmode: prefer/,
-      line.includes('sslrootcert') ? 'sslmode: verify-ca' : 'sslmode: prefer',
-    )
+    const text = withOffer(line)
+      .replace(/sslmode: prefer/, line.includes('sslrootcert') ? 'sslmode: verify-ca' : 'sslmode: prefer')
+      .replace(
+        /address: 0.0.0.0:5432/,
+        line.includes('socket_mode') ? 'address: unix:/run/pg' : 'address: 0.0.0.0:5432',
+      )
     expect(mustLoad(text, { PGHA_MONITOR_PASSWORD: 'x', PGHA_ADMIN_TOKEN: 'x' })).not.toEqual(mustLoad(example))
   })
 

@@ -23,6 +23,8 @@ describe('a minimal file', () => {
         {
           address: { kind: 'tcp', host: '127.0.0.1', port: 5432 },
           route: 'primary',
+          proxyProtocol: { from: [] },
+          socketMode: 0o777,
           tls: { mode: 'passthrough' },
           balance: 'least-sessions',
           maxLagBytes: 16_777_216,
@@ -47,7 +49,12 @@ describe('a minimal file', () => {
       },
       policy: { requireMajority: false, graceMs: 2_000, endSessionsWhenRefused: true },
       hold: { timeoutMs: 30_000, maxSessions: 1_000, releaseRate: 200 },
-      limits: { maxSessions: 10_000, startupTimeoutMs: 10_000, connectTimeoutMs: 2_000 },
+      limits: {
+        maxSessions: 10_000,
+        maxSessionsPerAddress: 0,
+        startupTimeoutMs: 10_000,
+        connectTimeoutMs: 2_000,
+      },
       keepalive: { clientMs: 60_000, serverMs: 60_000 },
       shutdown: { graceMs: 30_000 },
       workers: 1,
@@ -441,13 +448,8 @@ describe('wrong files', () => {
     ],
     [
       'what is not built yet',
-      file('listeners:', '  - address: fd:pg', '    tls: { mode: terminate }', nodes, monitor, 'workers: auto'),
-      [
-        'ha.yaml:3: listeners[0].tls.mode: is not available in this version (0.1): "terminate"',
-        '  expected passthrough or off',
-        'ha.yaml:6: workers: is not available in this version (0.1): "auto"',
-        '  expected 1',
-      ],
+      file(listeners, nodes, monitor, 'workers: auto'),
+      ['ha.yaml:4: workers: is not available in this version (0.1): "auto"', '  expected 1'],
     ],
     [
       'faults of every kind together, in file order',

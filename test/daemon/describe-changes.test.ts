@@ -60,6 +60,19 @@ describe('describeChanges', () => {
     expect(is).toContain('any')
   })
 
+  it('shows who may speak for others, and permissions as chmod takes them', () => {
+    const other = configOf(
+      BASE.replace(
+        'route: primary',
+        'route: primary\n    proxy_protocol: { from: [10.0.0.0/8, "::1"] }\n  - { address: "unix:/run/pg", socket_mode: 0750 }',
+      ),
+    )
+    const [, is = ''] = (changesTo(other).live[0] ?? '').split(' -> ')
+
+    expect(is).toMatch(/127\.0\.0\.1:5432 primary .*10\.0\.0\.0\/8 ::1 /)
+    expect(is).toMatch(/unix:\/run\/pg primary .*0750/)
+  })
+
   it.each<[string, Partial<Config>]>([
     ['admin', { admin: null }],
     ['state_dir', { stateDir: '/elsewhere' }],

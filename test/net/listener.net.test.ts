@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -54,6 +54,21 @@ describe('a listener on a Unix socket', () => {
     const client = connect({ path })
     await once(client, 'connect')
     client.destroy()
+  })
+
+  it('has the permissions that it is to have, whatever the umask', async () => {
+    const before = process.umask(0o077)
+    try {
+      const handlers = { onConnection: (socket: Socket) => socket.destroy(), onError: () => undefined }
+      const listener = new Listener({ address: { kind: 'unix', path }, socketMode: 0o777, ...handlers })
+      opened.push(listener)
+      await listener.open()
+      expect(statSync(path).mode & 0o777).toBe(0o777)
+      await listener.permit(0o750)
+      expect(statSync(path).mode & 0o777).toBe(0o750)
+    } finally {
+      process.umask(before)
+    }
   })
 
   it('leaves a file alone that is no socket', async () => {

@@ -1,13 +1,13 @@
 /**
  * A listener with sessions on it, fake servers as nodes, and raw clients: everything but time is real. Test support.
  */
-import { connect, type Socket } from 'node:net'
+import { connect, type LookupFunction, type Socket } from 'node:net'
 import { pino } from 'pino'
 import { afterEach, expect } from 'vitest'
 import { Admission, type AdmissionSettings } from '../../src/net/admission.ts'
 import { Listener } from '../../src/net/listener.ts'
 import { Session } from '../../src/net/session.ts'
-import type { Hint, SessionEnvironment, SessionSettings } from '../../src/net/session-environment.ts'
+import type { Hint, SessionEnvironment, SessionSettings, Termination } from '../../src/net/session-environment.ts'
 import { SessionRegistry } from '../../src/net/session-registry.ts'
 import { createSharedLookup } from '../../src/net/shared-lookup.ts'
 import { parseErrorFields } from '../../src/protocol/error-response.ts'
@@ -95,7 +95,11 @@ export interface RigOptions {
   readonly nodes?: number
   readonly request?: Partial<RouteRequest>
   readonly tlsMode?: 'passthrough' | 'off'
+  /** TLS ends at the rig. */
+  readonly termination?: Termination
   readonly onPromotion?: 'keep' | 'end'
+  readonly awaitsProxyHeader?: (peer: string) => boolean
+  readonly lookup?: LookupFunction
   readonly settings?: Partial<SessionSettings>
   readonly admission?: Partial<AdmissionSettings>
 }
@@ -141,6 +145,7 @@ export class SessionRig {
     this.servers = servers
     this.#settings = {
       sessionsMax: 100,
+      sessionsPerAddressMax: 0,
       startupTimeoutMs: STARTUP_TIMEOUT_MS,
       connectTimeoutMs: 2000,
       holdTimeoutMs: HOLD_TIMEOUT_MS,
@@ -173,8 +178,10 @@ export class SessionRig {
     return {
       listener: 'rig',
       request: { route: 'primary', fallback: 'none', balance: 'least-sessions', maxLagBytes: null, ...options.request },
-      tlsMode: options.tlsMode ?? 'passthrough',
+      tlsMode: options.termination === undefined ? (options.tlsMode ?? 'passthrough') : 'terminate',
+      ...(options.termination === undefined ? {} : { termination: options.termination }),
       onPromotion: options.onPromotion ?? 'keep',
+      ...(options.awaitsProxyHeader === undefined ? {} : { awaitsProxyHeader: options.awaitsProxyHeader }),
       settings: () => this.#settings,
       addressOf: (node) => {
         const replaced = this.addresses.get(node)
@@ -188,7 +195,7 @@ export class SessionRig {
       admission: this.admission,
       registry: this.registry,
       clock: this.clock,
-      lookup: createSharedLookup(),
+      lookup: options.lookup ?? createSharedLookup(),
       logger: pino({ level: 'error' }, { write: (line: string) => this.defects.push(line) }),
     }
   }

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { SessionRegistry } from '../../src/net/session-registry.ts'
 import { AdminServer } from '../../src/observability/admin-server.ts'
 import type { MetricsPage } from '../../src/observability/metrics.ts'
+import type { SessionQuery } from '../../src/observability/session-list.ts'
 import { buildStatus, type Status } from '../../src/observability/status.ts'
 import type { OrderResult } from '../../src/probe/health-loop.ts'
 import { initialState } from '../../src/topology/topology-state.ts'
@@ -48,6 +49,7 @@ async function start(
   } = {},
 ) {
   const orders: string[] = []
+  const queries: SessionQuery[] = []
   const log: unknown[] = []
   const defects: string[] = []
   const order = (name: string) => async (node: string) => {
@@ -60,6 +62,10 @@ async function start(
     token: options.token === undefined ? TOKEN : options.token,
     actions: {
       status: () => STATUS,
+      sessions: (query) => {
+        queries.push(query)
+        return { total: 0, sessions: [], clients: [] }
+      },
       isReady: options.isReady ?? (() => true),
       metrics: options.metrics ?? (async () => METRICS),
       accept: order('accept'),
@@ -93,7 +99,7 @@ async function start(
       sent.on('error', reject)
       sent.end(body)
     })
-  return { server, orders, log, defects, ask, port }
+  return { server, orders, log, defects, queries, ask, port }
 }
 
 describe('a question', () => {
@@ -120,6 +126,19 @@ describe('a question', () => {
       primary: null,
       reason: 'starting: no node has been probed yet',
     })
+  })
+
+  it('about the sessions is passed on as it was asked, and refused when it asks for too many', async () => {
+    const { ask, queries } = await start()
+    const { status, body } = await ask('GET', '/api/sessions?limit=5&client=203.0.113.7')
+
+    expect([status, JSON.parse(body)]).toEqual([200, { total: 0, sessions: [], clients: [] }])
+    expect((await ask('GET', '/api/sessions')).status).toBe(200)
+    expect((await ask('GET', '/api/sessions?limit=100000')).status).toBe(400)
+    expect(queries).toEqual([
+      { limit: 5, client: '203.0.113.7', node: null },
+      { limit: 100, client: null, node: null },
+    ])
   })
 
   it('about the metrics is answered as Prometheus wants it', async () => {
@@ -323,6 +342,7 @@ describe('AdminServer', () => {
       token: null,
       actions: {
         status: () => STATUS,
+        sessions: () => ({ total: 0, sessions: [], clients: [] }),
         isReady: () => true,
         metrics: async () => METRICS,
         accept: async () => ({ ok: true, message: '' }),

@@ -32,6 +32,19 @@ const TABLE: readonly (readonly [string, farewells.Farewell, string, string])[] 
   ['the proxy stops', farewells.proxyStopping(), '57P01', 'terminating connection due to administrator command'],
   ['the backend vanished', farewells.backendVanished(), '08006', 'server closed the connection unexpectedly'],
   ['too many sessions', farewells.tooManySessions(), '53300', 'sorry, too many clients already'],
+  ['too many from one address', farewells.tooManyFromAddress(), '53300', 'too many connections from this address'],
+  [
+    'the client has no certificate',
+    farewells.clientCertificateRequired(),
+    '28000',
+    'connection requires a valid client certificate',
+  ],
+  [
+    'the node’s TLS will not do',
+    farewells.serverTlsFailed({ detail: 'node1 does not offer TLS' }),
+    '57P03',
+    `${NOT_ACCEPTING}: no trusted connection to the node ${NO_CONNECTION}`,
+  ],
   ['TLS is required', farewells.tlsRequired(), '28000', 'encryption is required: connect with TLS'],
   [
     'the first packet is malformed',

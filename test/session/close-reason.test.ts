@@ -28,6 +28,27 @@ const ROWS: Readonly<Record<CloseReasonKind, Row>> = {
   'startup-timeout': { reason: { kind: 'startup-timeout' }, says: null, level: 'info' },
   'early-bytes': { reason: { kind: 'early-bytes' }, says: null, level: 'info' },
   'tls-not-offered': { reason: { kind: 'tls-not-offered' }, says: null, level: 'info' },
+  'tls-required': {
+    reason: { kind: 'tls-required' },
+    says: '28000 encryption is required: connect with TLS',
+    level: 'info',
+  },
+  'tls-handshake-failed': {
+    reason: { kind: 'tls-handshake-failed', problem: 'wrong version number' },
+    says: null,
+    level: 'info',
+  },
+  'client-certificate': {
+    reason: { kind: 'client-certificate', problem: 'CERT_HAS_EXPIRED' },
+    says: '28000 connection requires a valid client certificate',
+    level: 'info',
+  },
+  'server-tls-failed': {
+    reason: { kind: 'server-tls-failed', node: 'node1', why: 'does not offer TLS, and server_sslmode is require' },
+    says: '57P03 the database system is not accepting connections: no trusted connection to the node (no connection to the server)',
+    detail: 'node1 does not offer TLS, and server_sslmode is require',
+    level: 'warn',
+  },
   'malformed-startup': {
     reason: { kind: 'malformed-startup', problem: 'length out of bounds' },
     says: '08P01 invalid startup packet: length out of bounds',
@@ -40,6 +61,17 @@ const ROWS: Readonly<Record<CloseReasonKind, Row>> = {
   },
   'too-many-sessions': {
     reason: { kind: 'too-many-sessions' },
+    says: '53300 sorry, too many clients already',
+    level: 'warn',
+  },
+  'no-proxy-header': { reason: { kind: 'no-proxy-header', problem: 'it was cut off' }, says: null, level: 'info' },
+  'too-many-from-address': {
+    reason: { kind: 'too-many-from-address' },
+    says: '53300 too many connections from this address',
+    level: 'warn',
+  },
+  'out-of-descriptors': {
+    reason: { kind: 'out-of-descriptors' },
     says: '53300 sorry, too many clients already',
     level: 'warn',
   },

@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { formatFaults } from '../../config/fault.ts'
 import { loadConfigFile } from '../../config/load-file.ts'
 import { Daemon } from '../../daemon/daemon.ts'
+import { readDescriptorLimit } from '../../daemon/descriptor-guard.ts'
 import type { Signals } from '../../daemon/shutdown.ts'
 import { StartError } from '../../daemon/start-error.ts'
 import { systemClock } from '../../daemon/system-clock.ts'
@@ -81,6 +82,7 @@ async function start({ config: file, version, signals }: RunOptions, terminal: T
     clock: systemClock,
     logger,
     version,
+    readDescriptorLimit,
     systemd: takeSystemdEnvironment(process.env, process.pid),
   })
   try {

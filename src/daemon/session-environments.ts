@@ -1,0 +1,38 @@
+/** What the sessions of each listener are given: made once for each listener and configuration. Composition layer. */
+import { formatListenerAddress } from '../config/address.ts'
+import type { ListenerConfig } from '../config/config.ts'
+import { createProxyTrust } from '../net/client-address.ts'
+import type { SessionEnvironment, Termination } from '../net/session-environment.ts'
+import { routeRequest } from './settings.ts'
+
+/** What is the listener's own. */
+type Own = 'listener' | 'request' | 'tlsMode' | 'termination' | 'awaitsProxyHeader' | 'onPromotion'
+
+export class SessionEnvironments {
+  readonly #shared: Omit<SessionEnvironment, Own>
+  readonly #terminationOf: (config: ListenerConfig) => Termination | null
+  readonly #known = new WeakMap<ListenerConfig, SessionEnvironment>()
+
+  /** `terminationOf`: asked once for each configuration of a listener. */
+  constructor(shared: Omit<SessionEnvironment, Own>, terminationOf: (config: ListenerConfig) => Termination | null) {
+    this.#shared = shared
+    this.#terminationOf = terminationOf
+  }
+
+  of(config: ListenerConfig): SessionEnvironment {
+    const known = this.#known.get(config)
+    if (known !== undefined) return known
+    const termination = this.#terminationOf(config)
+    const environment: SessionEnvironment = {
+      ...this.#shared,
+      listener: formatListenerAddress(config.address),
+      request: routeRequest(config),
+      tlsMode: config.tls.mode,
+      ...(termination === null ? {} : { termination }),
+      awaitsProxyHeader: createProxyTrust(config.proxyProtocol.from),
+      onPromotion: config.onPromotion,
+    }
+    this.#known.set(config, environment)
+    return environment
+  }
+}

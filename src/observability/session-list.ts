@@ -1,0 +1,94 @@
+/**
+ * What `GET /api/sessions` answers: who is connected, from where, to which node. A pure function of the sessions that are
+ * there. No user, no database, no query: the proxy does not read them.
+ */
+import type { CountedSession } from '../session/session-figures.ts'
+import type { SessionPhase } from '../session/session-state.ts'
+
+/** Sessions in one answer unless asked otherwise, and at most. */
+export const SESSIONS_SHOWN = 100
+export const SESSIONS_SHOWN_MAX = 1_000
+/** Addresses with the most sessions. */
+const CLIENTS_SHOWN = 20
+
+/** What is looked at of a session. */
+export interface ListedSession extends CountedSession {
+  /** `[local]` for a Unix socket; `null` while a PROXY header is awaited. */
+  readonly client: string | null
+  /** Who has really connected: the load balancer, where there is one. */
+  readonly peer: string
+  /** On the clock of `now`. */
+  readonly acceptedAt: number
+}
+
+export interface SessionView {
+  readonly client: string | null
+  /** Given when the client comes by a load balancer. */
+  readonly peer?: string
+  readonly listener: string
+  readonly node: string | null
+  readonly phase: SessionPhase
+  readonly since: string
+  readonly bytesFromClient: number
+  readonly bytesToClient: number
+}
+
+export interface SessionList {
+  /** That match what was asked for. */
+  readonly total: number
+  /** Oldest first; at most as many as asked for. */
+  readonly sessions: readonly SessionView[]
+  /** Addresses of those that match with the most sessions, most first; at most 20. */
+  readonly clients: readonly { readonly client: string; readonly sessions: number }[]
+}
+
+export interface SessionQuery {
+  readonly limit: number
+  /** `null`: of any. */
+  readonly client: string | null
+  readonly node: string | null
+}
+
+/** Reads `?limit=…&client=…&node=…`; `null` when the limit is no whole number of 0 to 1,000. */
+export function readSessionQuery(parameters: URLSearchParams): SessionQuery | null {
+  const limit = parameters.get('limit') ?? String(SESSIONS_SHOWN)
+  if (!/^\d{1,4}$/.test(limit) || Number(limit) > SESSIONS_SHOWN_MAX) return null
+  return { limit: Number(limit), client: parameters.get('client'), node: parameters.get('node') }
+}
+
+export function listSessions(
+  sessions: Iterable<ListedSession>,
+  query: SessionQuery,
+  { now, wallTime }: { readonly now: number; readonly wallTime: Date },
+): SessionList {
+  const found = [...sessions].filter(
+    ({ client, node }) =>
+      (query.client === null || client === query.client) && (query.node === null || node === query.node),
+  )
+  const counts = new Map<string, number>()
+  for (const { client } of found) if (client !== null) counts.set(client, (counts.get(client) ?? 0) + 1)
+  return {
+    total: found.length,
+    sessions: found
+      .sort((a, b) => a.acceptedAt - b.acceptedAt)
+      .slice(0, query.limit)
+      .map((session) => view(session, new Date(wallTime.getTime() - (now - session.acceptedAt)))),
+    clients: [...counts]
+      .map(([client, count]) => ({ client, sessions: count }))
+      .sort((a, b) => b.sessions - a.sessions || a.client.localeCompare(b.client))
+      .slice(0, CLIENTS_SHOWN),
+  }
+}
+
+function view({ client, peer, listener, node, phase, traffic }: ListedSession, since: Date): SessionView {
+  return {
+    client,
+    ...(client === peer ? {} : { peer }),
+    listener,
+    node,
+    phase,
+    since: since.toISOString(),
+    bytesFromClient: traffic.fromClient,
+    bytesToClient: traffic.toClient,
+  }
+}

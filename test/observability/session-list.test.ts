@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest'
+import { type ListedSession, listSessions, readSessionQuery } from '../../src/observability/session-list.ts'
+
+const NOW = { now: 10_000, wallTime: new Date('2026-01-01T00:00:10.000Z') }
+const ANY = { limit: 100, client: null, node: null }
+
+function sessionOf(given: Partial<ListedSession>): ListedSession {
+  return {
+    client: '192.0.2.1',
+    peer: '192.0.2.1',
+    listener: '0.0.0.0:5432',
+    node: 'node1',
+    phase: 'relaying',
+    acceptedAt: 9_000,
+    traffic: { fromClient: 10, toClient: 20 },
+    ...given,
+  }
+}
+
+describe('the list of sessions', () => {
+  it('says who, by whom, where, since when and how much', () => {
+    const direct = sessionOf({})
+    const proxied = sessionOf({ client: '203.0.113.7', node: null, phase: 'held', acceptedAt: 8_500 })
+    expect(listSessions([direct, proxied], ANY, NOW)).toEqual({
+      total: 2,
+      sessions: [
+        {
+          client: '203.0.113.7',
+          peer: '192.0.2.1',
+          listener: '0.0.0.0:5432',
+          node: null,
+          phase: 'held',
+          since: '2026-01-01T00:00:08.500Z',
+          bytesFromClient: 10,
+          bytesToClient: 20,
+        },
+        {
+          client: '192.0.2.1',
+          listener: '0.0.0.0:5432',
+          node: 'node1',
+          phase: 'relaying',
+          since: '2026-01-01T00:00:09.000Z',
+          bytesFromClient: 10,
+          bytesToClient: 20,
+        },
+      ],
+      clients: [
+        { client: '192.0.2.1', sessions: 1 },
+        { client: '203.0.113.7', sessions: 1 },
+      ],
+    })
+  })
+
+  it('is bounded, oldest first, and still says how many there are', () => {
+    const sessions = Array.from({ length: 300 }, (_, index) =>
+      sessionOf({ client: `10.0.0.${index % 30}`, acceptedAt: 9_000 - index }),
+    )
+    const list = listSessions(sessions, { ...ANY, limit: 2 }, NOW)
+    expect([list.total, list.sessions.length, list.clients.length]).toEqual([300, 2, 20])
+    expect(list.sessions[0]?.since).toBe('2026-01-01T00:00:08.701Z')
+    expect(list.clients[0]).toEqual({ client: '10.0.0.0', sessions: 10 })
+  })
+
+  it('can be of one client or one node', () => {
+    const sessions = [sessionOf({}), sessionOf({ client: '[local]' }), sessionOf({ node: 'node2' })]
+    expect(listSessions(sessions, { ...ANY, client: '[local]' }, NOW).total).toBe(1)
+    expect(listSessions(sessions, { ...ANY, node: 'node1' }, NOW).total).toBe(2)
+    expect(listSessions(sessions, { ...ANY, node: 'node3' }, NOW)).toEqual({ total: 0, sessions: [], clients: [] })
+  })
+})
+
+describe('the question for it', () => {
+  it('has defaults', () => {
+    expect(readSessionQuery(new URLSearchParams(''))).toEqual({ limit: 100, client: null, node: null })
+    expect(readSessionQuery(new URLSearchParams('limit=1000&client=::1&node=node1'))).toEqual({
+      limit: 1000,
+      client: '::1',
+      node: 'node1',
+    })
+  })
+
+  it.each(['limit=1001', 'limit=-1', 'limit=all', 'limit=', 'limit=1e3', 'limit=99999'])(
+    'is refused with %s',
+    (query) => {
+      expect(readSessionQuery(new URLSearchParams(query))).toBeNull()
+    },
+  )
+})
