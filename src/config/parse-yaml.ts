@@ -76,7 +76,8 @@ export function parseYaml(text: string): ParsedYaml {
     // The parser recurses: brackets nested thousands deep exhaust the stack.
     return fail('the file cannot be read as YAML (nested too deep?)', null)
   }
-  const errors = [...document.errors, ...document.warnings]
+  // The library lists warnings apart, and errors as it happens to find them.
+  const errors = [...document.errors, ...document.warnings].toSorted((a, b) => a.pos[0] - b.pos[0])
   if (errors.length > 0) {
     const faults = new Map<number, ConfigFault>()
     for (const error of errors) {

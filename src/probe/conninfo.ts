@@ -6,6 +6,7 @@
 
 /** `host`, `port`, `user`, `dbname` …; lists of hosts stay as they are in the keyword form, a URI gives its first host. `null` when it is no connection string. */
 export function readConninfo(text: string): ReadonlyMap<string, string> | null {
+  if (text.includes('\0')) return null
   return /^postgres(ql)?:\/\//.test(text) ? parseUri(text) : parseKeywordValues(text)
 }
 
@@ -58,7 +59,9 @@ function parseUri(text: string): ReadonlyMap<string, string> | null {
 
 function decodePercent(text: string): string | null {
   try {
-    return decodeURIComponent(text)
+    const decoded = decodeURIComponent(text)
+    // Refused as libpq does: Node's sockets throw at a zero byte.
+    return decoded.includes('\0') ? null : decoded
   } catch {
     return null
   }

@@ -77,5 +77,6 @@ function checkFields({ type, payload }: FramedMessage): void {
     offset = end + 1
   }
   // A single byte before the end may be the type of a field that never comes.
-  if (offset !== payload.length - 1 || payload[offset] !== 0) throw new ProbeError('protocol', 'the server sent an error without an end')
+  if (offset !== payload.length - 1 || payload[offset] !== 0)
+    throw new ProbeError('protocol', 'the server sent an error without an end')
 }

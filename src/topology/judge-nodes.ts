@@ -47,7 +47,7 @@ function readRole(name: string, standing: Standing, situation: Situation, ruling
       if (epoch === null) return 'unknown'
       if (standing.timelineId < epoch.timelineId) return 'stale-primary'
       if (name === epoch.node) return name === ruling.primary ? 'primary' : 'unknown'
-      if (standing.timelineId === epoch.timelineId) return isAlias(name, situation) ? 'unknown' : 'impostor'
+      if (standing.timelineId === epoch.timelineId) return isIncumbent(standing, situation) ? 'unknown' : 'impostor'
       return situation.pendingClaims.get(name)?.latched === true ? 'impostor' : 'unknown'
     }
     case 'standby':
@@ -74,6 +74,18 @@ function isAlias(name: string, { claims, standings, input }: Situation): boolean
   return !claims.some((claim) => claim.node === name)
 }
 
+/** The very server of the epoch's node, under whatever address. A second address of anybody else gives it no rights. */
+function isIncumbent(standing: Standing, { claims, input }: Situation): boolean {
+  if (standing.kind !== 'claims-primary') return false
+  const { systemIdentifier, postmasterStartedAt } = standing.answer
+  return claims.some(
+    (claim) =>
+      claim.node === input.previous.epoch?.node &&
+      claim.systemIdentifier === systemIdentifier &&
+      claim.postmasterStartedAt === postmasterStartedAt,
+  )
+}
+
 /**
  * Sessions that may write belong to the epoch's node alone. There they end on proof only: it follows somebody, belongs
  * to another cluster, came back on an older timeline, is fenced, or its server provably no longer listens (whose
@@ -98,7 +110,7 @@ function judgeWriteSessions(name: string, role: NodeRole, standing: Standing, si
       return unhandled
     }
   }
-  if (epoch !== null && name !== epoch.node && !isAlias(name, situation)) return end('is not the primary')
+  if (epoch !== null && name !== epoch.node && !isIncumbent(standing, situation)) return end('is not the primary')
   if (standing.kind === 'refused' && standing.proven && situation.input.policy.endSessionsWhenRefused) {
     return end('no longer listens')
   }

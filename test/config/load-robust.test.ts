@@ -108,6 +108,12 @@ describe('loadConfig', () => {
     )
   })
 
+  test('gives syntax faults in file order, also where a tag before them is unknown', () => {
+    const result = loadConfig({ text: '!a {\n', environment: {} })
+    if (result.ok) throw new Error('not to be accepted')
+    expect(result.faults.map(({ line }) => line)).toEqual([1, 2])
+  })
+
   test('reads a file with a byte order mark and Windows line ends', () => {
     const text = new TextEncoder().encode(`\uFEFF${MINIMAL.replaceAll('\n', '\r\n')}\r\n`)
     expect(loadConfig({ text, environment: {} })).toEqual({ ok: true, config: mustLoad(MINIMAL), warnings: [] })

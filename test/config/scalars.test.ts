@@ -112,6 +112,7 @@ describe('node address', () => {
     ['[2001:db8::1]', { host: '2001:db8::1', port: 5432 }],
     ['/var/run/postgresql', { host: '/var/run/postgresql', port: 5432 }],
     ['/var/run/postgresql:6432', { host: '/var/run/postgresql', port: 6432 }],
+    ['/odd\nname:6432', { host: '/odd\nname', port: 6432 }],
   ])('reads %s', (text, address) => {
     expect(readNodeAddress(text)).toEqual({ ok: true, value: address })
     expect(readNodeAddress(formatNodeAddress(address))).toEqual({ ok: true, value: address })

@@ -54,6 +54,7 @@ describe('createMessageGate', () => {
     expect(failureOf(message('E', Buffer.from('SFATAL\0C57P03'))).failure).toBe('protocol')
     expect(failureOf(message('N', Buffer.from('SFATAL\0'))).failure).toBe('protocol')
     expect(failureOf(message('E', Buffer.from('SFATAL\0\0rest'))).failure).toBe('protocol')
+    expect(failureOf(message('E', Buffer.from('SFATAL\0M'))).failure).toBe('protocol')
   })
 
   it('reads the bare words of a postmaster that cannot fork as a server at its limits', () => {

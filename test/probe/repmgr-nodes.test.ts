@@ -74,6 +74,12 @@ describe('parseConninfo', () => {
     )
   })
 
+  it('refuses a zero byte, at which a socket would throw', () => {
+    expect(parseConninfo('postgresql://a%00b/')).toBeNull()
+    expect(parseConninfo('host=a\0b')).toBeNull()
+    expect(parseConninfo("host=a password='%00'")).toEqual({ host: 'a', port: 5432 })
+  })
+
   it('stays fast on hostile lengths', () => {
     const startedAt = performance.now()
     for (const unit of ['a', ' ', "'", '\\', '=', 'a=', "a='", 'a= ']) parseConninfo(unit.repeat(50_000))

@@ -1,10 +1,10 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { needsAnswer, readAuthenticationCode } from '../../src/protocol/authentication.ts'
+import { needsAnswer, readAuthenticationCode, withoutChannelBinding } from '../../src/protocol/authentication.ts'
 import { readBackendKey } from '../../src/protocol/backend-key-data.ts'
 import { readParameterStatus } from '../../src/protocol/parameter-status.ts'
 import { readTransactionStatus, transactionStatusOf } from '../../src/protocol/ready-for-query.ts'
-import { int32, surroundings, wireLikeBytes } from './wire-bytes.ts'
+import { int32, message, surroundings, wireLikeBytes } from './wire-bytes.ts'
 
 describe('readBackendKey', () => {
   it('gives process id and secret, one character a byte', () => {
@@ -93,5 +93,25 @@ describe('any payload', () => {
         for (const view of surroundings(payload)) expect(read(view)).toEqual(expected)
       }),
     )
+  })
+})
+
+describe('withoutChannelBinding', () => {
+  const sasl = (...mechanisms: readonly string[]) =>
+    message('R', Buffer.concat([int32(10), Buffer.from(`${mechanisms.join('\0')}\0\0`)]))
+
+  it('takes mechanisms with channel binding out of an offer, wherever they stand', () => {
+    expect(withoutChannelBinding(sasl('SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256'))).toEqual(sasl('SCRAM-SHA-256'))
+    expect(withoutChannelBinding(sasl('OAUTHBEARER', 'SCRAM-SHA-512-PLUS'))).toEqual(sasl('OAUTHBEARER'))
+  })
+
+  it.each<[string, Buffer]>([
+    ['an offer without', sasl('SCRAM-SHA-256')],
+    ['an offer of nothing else', sasl('SCRAM-SHA-256-PLUS')],
+    ['SASLContinue', message('R', Buffer.concat([int32(11), Buffer.from('r=X-PLUS\0')]))],
+    ['AuthenticationOk', message('R', int32(0))],
+    ['a message that is too short', message('R', 'x')],
+  ])('leaves %s as it is', (_, bytes) => {
+    expect(withoutChannelBinding(bytes)).toBe(bytes)
   })
 })

@@ -541,6 +541,18 @@ describe('the same timeline claimed twice', () => {
   })
 })
 
+describe('one impostor behind two addresses', () => {
+  it('keeps sessions on neither', () => {
+    const scenario = new Scenario({ nodes: 3, epoch: '1 node1' }).turn(['P1+', 'P1-', '.'])
+    const known = scenario.evidence.get('node2')
+    if (known === undefined) throw new Error('node2 was not observed')
+    scenario.evidence.set('node3', known)
+    scenario.turn(['P1+', '.', '.'])
+    expect([scenario.sessions('node2'), scenario.sessions('node3')]).toEqual(['end', 'end'])
+    expect([scenario.role('node2'), scenario.role('node3')]).toEqual(['impostor', 'impostor'])
+  })
+})
+
 describe('fencing by an operator', () => {
   it('never routes to a fenced node, and ends its sessions', () => {
     const scenario = new Scenario({ epoch: '1 node1', fenced: ['node1'] }).turn(HEALTHY)
