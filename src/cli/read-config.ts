@@ -1,8 +1,9 @@
 /** Reads the configuration for a command and says all its faults at once. Command line layer. */
 import type { Config } from '../config/config.ts'
-import { formatFaults } from '../config/fault.ts'
+import { type ConfigFault, formatFaults, formatPath } from '../config/fault.ts'
 import { loadConfigFile } from '../config/load-file.ts'
 import { readSecretFile } from '../config/secret-file.ts'
+import { readTlsFiles } from '../config/tls-files.ts'
 import type { Terminal } from './terminal.ts'
 
 /** `null` when it is faulty: that was said on standard error. */
@@ -14,6 +15,24 @@ export async function readConfig(file: string, terminal: Terminal): Promise<Conf
   }
   terminal.err(`${formatFaults(loaded.faults, file)}\n`)
   return null
+}
+
+/**
+ * What is wrong with the files of the listeners that terminate TLS: the daemon would not start either. Read by those
+ * commands alone that need them, as nobody but the daemon has to be able to read a private key.
+ */
+export async function findTlsFileFaults(config: Config, now: Date): Promise<readonly ConfigFault[]> {
+  const faults: ConfigFault[] = []
+  for (const [index, { tls }] of config.listeners.entries()) {
+    if (tls.mode !== 'terminate') continue
+    const files = await readTlsFiles(tls, now)
+    if (files.ok) continue
+    for (const { setting, problem, expected } of files.faults) {
+      const path = formatPath(['listeners', index, 'tls', setting])
+      faults.push({ path, line: null, column: null, value: null, problem, expected, suggestion: null })
+    }
+  }
+  return faults
 }
 
 /** The admin token, from the configuration or its file; `null` when there is none: orders are off then. */

@@ -94,8 +94,9 @@ function checkKey(path: string | null, bytes: Buffer): TlsFileFault | null {
   try {
     createPrivateKey(bytes)
     return null
-  } catch (error) {
-    const isEncrypted = (error as NodeJS.ErrnoException).code === 'ERR_MISSING_PASSPHRASE'
+  } catch {
+    // Either in its first line, or in a header behind that. OpenSSL only says that nobody gave it a passphrase.
+    const isEncrypted = bytes.includes('ENCRYPTED')
     return {
       setting: 'key',
       problem: `${path} ${isEncrypted ? 'is encrypted with a passphrase' : 'holds no private key that can be read'}`,

@@ -15,11 +15,12 @@ import { renderReport } from '../check/render-report.ts'
 import { findRepmgrFaults } from '../check/repmgr-findings.ts'
 import { buildReport } from '../check/report.ts'
 import { findServerFaults } from '../check/server-findings.ts'
+import { findTlsFindings } from '../check/tls-findings.ts'
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts'
 import { layoutOf } from '../layout.ts'
 import { locateConfig } from '../locate-config.ts'
 import { formatCount } from '../quantities.ts'
-import { readAdminToken } from '../read-config.ts'
+import { findTlsFileFaults, readAdminToken } from '../read-config.ts'
 import type { Terminal } from '../terminal.ts'
 
 export interface CheckOptions {
@@ -45,6 +46,12 @@ export async function check(options: CheckOptions, terminal: Terminal): Promise<
     else terminal.err(`${file}: ${token.problem}\n`)
     return EXIT_CODES.usage
   }
+  const tlsFaults = await findTlsFileFaults(config, systemClock.wallTime())
+  if (tlsFaults.length > 0) {
+    if (options.json) terminal.out(`${JSON.stringify({ config: file, faults: tlsFaults }, null, 2)}\n`)
+    else terminal.err(`${formatFaults(tlsFaults, file)}\n${formatCount(tlsFaults.length, 'fault')}\n`)
+    return EXIT_CODES.usage
+  }
 
   const stateFile = new StateFile(config.stateDir)
   const loadedState = await stateFile.load()
@@ -62,6 +69,7 @@ export async function check(options: CheckOptions, terminal: Terminal): Promise<
   }
   const findings = inOrderOfSeverity([
     ...(await findConfigFaults(config, configEvidence, view)),
+    ...(await findTlsFindings(config, view, systemClock)),
     ...findNodeFaults(view, config),
     ...findMissingGrants(view, config),
     ...findRepmgrFaults(view, config),

@@ -11,7 +11,7 @@ import { systemClock } from '../../daemon/system-clock.ts'
 import { takeSystemdEnvironment } from '../../daemon/systemd-environment.ts'
 import { createLogger } from '../../observability/logger.ts'
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts'
-import { readAdminToken, readConfig } from '../read-config.ts'
+import { findTlsFileFaults, readAdminToken, readConfig } from '../read-config.ts'
 import type { Terminal } from '../terminal.ts'
 
 export interface RunOptions {
@@ -66,6 +66,11 @@ async function start({ config: file, version, signals }: RunOptions, terminal: T
   const token = await readAdminToken(config)
   if (!token.ok) {
     terminal.err(`${file}: ${token.problem}\n`)
+    return EXIT_CODES.usage
+  }
+  const tlsFaults = await findTlsFileFaults(config, systemClock.wallTime())
+  if (tlsFaults.length > 0) {
+    terminal.err(`${formatFaults(tlsFaults, file)}\n`)
     return EXIT_CODES.usage
   }
   const logger = await createLogger({

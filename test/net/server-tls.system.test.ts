@@ -89,18 +89,21 @@ describe.skipIf(leftOut('TLS towards servers', opensslAvailable()))('a server th
     await close()
   })
 
-  it.each(['require', 'verify-ca', 'verify-full'] as const)('and declines gets none with %s, and is not asked again', async (sslmode) => {
-    const { rig, server } = await open(sslmode, NO)
-    const { error, detail } = await rig.connect(STARTUP).endedWith()
+  it.each(['require', 'verify-ca', 'verify-full'] as const)(
+    'and declines gets none with %s, and is not asked again',
+    async (sslmode) => {
+      const { rig, server } = await open(sslmode, NO)
+      const { error, detail } = await rig.connect(STARTUP).endedWith()
 
-    expect(error).toBe(
-      'FATAL 57P03 the database system is not accepting connections: no trusted connection to the node (no connection to the server)',
-    )
-    expect(detail).toBe(`node1 does not offer TLS, and server_sslmode is ${sslmode}`)
-    await rig.isEmpty()
-    expect([rig.ended, server.connectionCount()]).toEqual([{ 'server-tls-failed': 1 }, 1])
-    await close()
-  })
+      expect(error).toBe(
+        'FATAL 57P03 the database system is not accepting connections: no trusted connection to the node (no connection to the server)',
+      )
+      expect(detail).toBe(`node1 does not offer TLS, and server_sslmode is ${sslmode}`)
+      await rig.isEmpty()
+      expect([rig.ended, server.connectionCount()]).toEqual([{ 'server-tls-failed': 1 }, 1])
+      await close()
+    },
+  )
 
   it.each([
     ['verify-ca', { trusted: 'stranger' }, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
