@@ -12,7 +12,7 @@ const UNITS = [
 ] as const
 
 /** Decimals are allowed where they come out as whole milliseconds: `1.5s` is 1500 ms. */
-const DURATION_PATTERN = /^(\d{1,9}(?:\.\d{1,3})?)\s?(ms|s|m|h)$/
+const DURATION_PATTERN = /^(\d{1,16})(?:\.(\d{1,3}))?\s?(ms|s|m|h)$/
 
 /** Reads one duration into whole milliseconds, 0 and above. Refuses what has no unit, a sign, or parts of a millisecond. */
 export function readDuration(text: string): Reading<number> {
@@ -22,13 +22,15 @@ export function readDuration(text: string): Reading<number> {
       return { ok: false, problem: 'has no unit', suggestion: text === '0' ? '0s' : `${text}ms` }
     return { ok: false, problem: 'is not a duration', suggestion: null }
   }
-  const [, amount = '', unit = ''] = match
+  const [, whole = '', fraction = '', unit = ''] = match
   const unitMs = UNITS.find(([name]) => name === unit)?.[1] ?? 1
-  // Rounded first: 0.001 * 1000 is not exactly 1 in binary fractions.
-  const durationMs = Math.round(Number(amount) * unitMs * 1_000) / 1_000
-  if (!Number.isInteger(durationMs)) {
+  // Whole numbers throughout: 0.001 * 1000 is not exactly 1 in binary fractions.
+  const microseconds = BigInt(whole + fraction.padEnd(3, '0')) * BigInt(unitMs)
+  if (microseconds % 1_000n !== 0n) {
     return { ok: false, problem: 'is not a whole number of milliseconds', suggestion: null }
   }
+  const durationMs = Number(microseconds / 1_000n)
+  if (!Number.isSafeInteger(durationMs)) return { ok: false, problem: 'is not a duration', suggestion: null }
   return { ok: true, value: durationMs }
 }
 

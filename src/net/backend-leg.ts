@@ -105,6 +105,14 @@ export class BackendLeg {
     this.#socket?.write(request.bytes)
   }
 
+  /** Reads no more until `when` calls back: the client does not take what the login says. The relay does this by itself. */
+  pauseUntil(when: (callback: () => void) => void): void {
+    const socket = this.#socket
+    if (socket === null || socket.isPaused()) return
+    socket.pause()
+    when(() => socket.resume())
+  }
+
   /** False when it cannot take more for now; `onDrain` says when it can. */
   write(chunk: Buffer): boolean {
     return this.#socket?.write(chunk) ?? true

@@ -98,10 +98,15 @@ export class FrontendLeg {
     return this.#greeting?.unfinished('timeout') ?? { kind: 'startup-timeout' }
   }
 
-  write(pieces: readonly Buffer[]): void {
+  /** False when it cannot take more for now; `onceDrained` says when it can. */
+  write(pieces: readonly Buffer[]): boolean {
     const [first] = pieces
-    if (first === undefined) return
-    this.#stream.write(pieces.length === 1 ? first : Buffer.concat(pieces))
+    if (first === undefined) return true
+    return this.#stream.write(pieces.length === 1 ? first : Buffer.concat(pieces))
+  }
+
+  onceDrained(callback: () => void): void {
+    this.#stream.once('drain', callback)
   }
 
   resume(): void {

@@ -234,7 +234,7 @@ export class Session implements CountedSession {
         },
         onChallenge: (bytes) => {
           this.#timer.clear()
-          this.#frontend.write(bytes)
+          if (!this.#frontend.write(bytes)) this.#leg?.pauseUntil((then) => this.#frontend.onceDrained(then))
           this.#frontend.expectAnswers()
           this.#dispatch('challenged')
           this.#frontend.resume()
