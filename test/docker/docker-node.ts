@@ -172,8 +172,24 @@ export class DockerNode {
   }
 
   /** How often the application's role has ever logged in here, by the server's own log. */
-  async loginCount(user = 'beaconx_app'): Promise<number> {
-    return (await this.log()).split(`connection authorized: user=${user} `).length - 1
+  async loginCount(): Promise<number> {
+    return await this.loginsSince(0)
+  }
+
+  /**
+   * The same for connections made after a moment of the wall clock. By when they were made, not by when they logged in:
+   * what was on its way to a node that froze or was cut off still arrives when that is over.
+   */
+  async loginsSince(sinceMs: number): Promise<number> {
+    const madeAt = new Map<string, number>()
+    let count = 0
+    for (const line of (await this.log()).split('\n')) {
+      const pid = /\[(\d+)\]/.exec(line)?.[1] ?? ''
+      if (line.includes('connection received: ')) madeAt.set(pid, Date.parse(line.slice(0, line.indexOf(' '))))
+      const isLogin = line.includes('connection authorized: user=beaconx_app ')
+      if (isLogin && (madeAt.get(pid) ?? Number.POSITIVE_INFINITY) > sinceMs) count += 1
+    }
+    return count
   }
 
   /** When the engine saw a line of the log for the last time, in milliseconds of the wall clock; `null`: never. */
