@@ -4,6 +4,7 @@
  * looked at, and what cannot be read is not looked at at all.
  */
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { BoundaryTracker, type SqlStateListener } from '../protocol/boundary-tracker.ts'
 
 /** Byte1('X') Int32(4): Terminate (F). */
@@ -55,13 +56,17 @@ export class Relay {
     if (rest.length > 0) this.#onBackendData(rest)
   }
 
-  /** Destroys the backend's socket at once, and lets go of the frontend's. Idempotent. */
-  dropBackend(): void {
+  /**
+   * Destroys the backend's socket at once, and lets go of the frontend's. `discards`: what the backend has not taken yet
+   * is not to reach it any more, also when it was cut off and comes back. Idempotent.
+   */
+  dropBackend(discards: boolean): void {
     const { frontendSocket, backendSocket } = this.#options
     frontendSocket.off('data', this.#onFrontendData).off('end', this.#onFrontendEnd).off('drain', this.#onFrontendDrain)
     backendSocket.off('data', this.#onBackendData).off('end', this.#onBackendEnd).off('drain', this.#onBackendDrain)
     backendSocket.off('close', this.#onBackendEnd)
-    backendSocket.destroy()
+    if (discards) discard(backendSocket)
+    else backendSocket.destroy()
   }
 
   readonly #onFrontendData = (chunk: Buffer): void => {
@@ -103,6 +108,16 @@ export class Relay {
     if (type === 'error') this.#backendSaidGoodbye = true
     this.#options.onSqlState(sqlState)
   }
+}
+
+/**
+ * A RST empties the kernel's queue, where a FIN would be sent behind it. TLS and Unix sockets cannot be reset: there the
+ * kernel still delivers what it was given.
+ */
+function discard(socket: Socket): void {
+  const isPlainTcp = !(socket instanceof TLSSocket) && socket.remoteFamily !== undefined
+  if (isPlainTcp) socket.resetAndDestroy()
+  else socket.destroy()
 }
 
 /** Cut off from its first bytes by a read boundary it is missed: then a leaving client is told what it does not read. */

@@ -320,7 +320,7 @@ export class Session implements CountedSession {
     const { registry } = this.#environment
     this.#leg?.destroy()
     this.#leg = null
-    this.#relay?.dropBackend()
+    this.#relay?.dropBackend(this.#reason?.kind === 'node-not-routable')
     registry.forgetCancelKey(this)
     if (this.node !== null) registry.leave(this.node, this)
     this.#placement.leaveNode()

@@ -55,6 +55,29 @@ describe('a decision that leaves a session without its node', () => {
     expect(before).toEqual(LOGIN)
   })
 
+  it('resets the connection to the server: what it has not taken yet is not delivered behind its fence', async () => {
+    const rig = await start()
+    rig.decide({ primary: 'node1' })
+    const { client, server } = await rig.logIn('node1')
+    server.socket.pause()
+    const sent = 32 * 1024 * 1024
+    client.send(Buffer.alloc(sent))
+    let relayed = 0
+    const isStuck = (): boolean => {
+      const before = relayed
+      relayed = rig.registry.figures.traffic.fromClient
+      return relayed > STARTUP.length && relayed === before
+    }
+    await waitFor('all queues on the way to be full', isStuck, { intervalMs: 50 })
+    rig.decide({ primary: 'node2', ending: ['node1'] })
+    server.socket.resume()
+    await waitFor('the end', () => server.hasEnded || server.isClosed, { intervalMs: 2 })
+
+    // A FIN would have come behind all that the kernel had been given.
+    expect(server.hasEnded).toBe(false)
+    expect(server.receivedBytes).toBeLessThan(sent)
+  })
+
   it('ends it during authentication with 57P03', async () => {
     const rig = await start()
     rig.decide({ primary: 'node1' })
