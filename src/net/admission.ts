@@ -50,7 +50,8 @@ export class Admission {
   #primaryAcceptedAt: { readonly node: string; readonly at: number } | null = null
   #isFencing = false
   #cancelRelease: (() => void) | null = null
-  #turn = 0
+  /** Each listener's own: who opens a session to write with each one to read would always come out on the same standby. */
+  readonly #turns = new WeakMap<RouteRequest, number>()
   #releasedCount = 0
   #releasedSinceEmpty = 0
   #heldCount = 0
@@ -97,9 +98,14 @@ export class Admission {
   /** Why nobody is routed to the primary now, for the client that waited in vain. */
   get holdReason(): string {
     if (this.#decision === null) return 'no decision yet'
-    if (this.#decision.primary !== null && !isFresh(this.#context())) return 'the last decision has expired'
+    if (this.#decision.primary !== null && !isFresh(this.#context(0))) return 'the last decision has expired'
     if (this.#decision.primary !== null) return `${this.#decision.primary} takes no connections`
     return this.#decision.reason
+  }
+
+  /** Where such a session would go now. Nobody is routed or held by it. */
+  preview(request: RouteRequest): Routing {
+    return routeSession(request, this.#context(this.#turnOf(request)))
   }
 
   /** A node at once, a place in the queue, or neither. Whoever holds a place is admitted later or leaves it. */
@@ -109,7 +115,7 @@ export class Admission {
     // While a release is under way there are others before, who could be routed as well. The release spares the new
     // primary only: a standby takes readers meanwhile, and the queue has no place to lose to them.
     if (routing.kind === 'node' && (this.#cancelRelease === null || routing.access === 'read')) {
-      this.#noteRouted(routing)
+      this.#noteRouted(applicant, routing)
       return routing
     }
     if (!this.#queue.add(applicant)) return { kind: 'queue-full' }
@@ -166,24 +172,28 @@ export class Admission {
     this.#cancelRelease = null
   }
 
-  #context(): RouteContext {
+  #context(turn: number): RouteContext {
     return {
       decision: this.#decision,
       now: this.#clock.now(),
       decisionTtlMs: this.#settings.decisionTtlMs,
       doubtedAt: this.#doubtedAt,
       sessionCount: (node) => this.#registry.countOn(node),
-      turn: this.#turn,
+      turn,
     }
   }
 
   #route(applicant: Applicant): Routing {
     if (this.#isFencing) return { kind: 'hold' }
-    return routeSession(applicant.request, this.#context())
+    return routeSession(applicant.request, this.#context(this.#turnOf(applicant.request)))
   }
 
-  #noteRouted(routing: Extract<Routing, { kind: 'node' }>): void {
-    this.#turn += 1
+  #turnOf(request: RouteRequest): number {
+    return this.#turns.get(request) ?? 0
+  }
+
+  #noteRouted({ request }: Applicant, routing: Extract<Routing, { kind: 'node' }>): void {
+    this.#turns.set(request, this.#turnOf(request) + 1)
     const accepted = this.#primaryAcceptedAt
     if (accepted !== null && routing.node === accepted.node) {
       this.#primaryAcceptedAt = null
@@ -197,13 +207,17 @@ export class Admission {
     this.#heldSince.delete(applicant)
   }
 
-  /** A proof for the primary that was asked for after the doubt clears it; a standby's doubt ends with the decision's lifetime. */
+  /**
+   * A proof that was asked for after the doubt clears it. A doubt about anybody but the primary is over with the
+   * decision's lifetime as well.
+   */
   #clearDoubts(decision: Decision): void {
     for (const [node, at] of this.#doubtedAt) {
       const isPrimary = node === decision.primary
-      if (isPrimary ? decision.provenAt > at : this.#clock.now() - at > this.#settings.decisionTtlMs) {
-        this.#doubtedAt.delete(node)
-      }
+      const verdict = decision.nodes.get(node)
+      const isProven = isPrimary ? decision.provenAt > at : verdict?.readable === true && verdict.readProvenAt > at
+      const isOver = !isPrimary && this.#clock.now() - at > this.#settings.decisionTtlMs
+      if (isProven || isOver) this.#doubtedAt.delete(node)
     }
   }
 
@@ -231,7 +245,7 @@ export class Admission {
         applicant.refuse()
         continue
       }
-      this.#noteRouted(routing)
+      this.#noteRouted(applicant, routing)
       this.#releasedCount += 1
       this.#releasedSinceEmpty += 1
       applicant.admit(routing)

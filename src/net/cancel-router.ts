@@ -1,6 +1,6 @@
 /**
  * Hands a CancelRequest on, untouched: to the node of the session that owns the key, or, when the key is not known, to
- * every node the listener may route to (a wrong key is ignored by PostgreSQL). Effect layer. The client gets no answer,
+ * every node that may have its session (a wrong key is ignored by PostgreSQL). Effect layer. The client gets no answer,
  * as from PostgreSQL; its connection is closed when the servers have closed theirs.
  *
  * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
@@ -38,12 +38,20 @@ export function forwardCancel(key: string, packet: Buffer, environment: CancelEn
   for (const node of nodes) {
     const address = environment.addressOf(node)
     if (address === null) continue
-    let abort = (): void => undefined
+    // Its client may be gone long before the server is done: a flood of these must not eat up the descriptors unseen.
+    const giveBack = environment.registry.borrowDescriptor()
+    let close = (): void => undefined
+    const abort = (): void => {
+      close()
+      giveBack()
+    }
     const done = (): void => {
+      giveBack()
       pending.delete(abort)
       if (pending.size === 0) finish()
     }
-    const giveUp = connectNode({
+    pending.add(abort)
+    close = connectNode({
       address,
       tls: environment.termination?.serverTls ?? null,
       timeoutMs: environment.settings().connectTimeoutMs,
@@ -51,16 +59,12 @@ export function forwardCancel(key: string, packet: Buffer, environment: CancelEn
       clock: environment.clock,
       lookup: environment.lookup,
       onConnected: (socket) => {
-        pending.delete(abort)
-        abort = sendAndWait(socket, bytes, done)
-        pending.add(abort)
+        close = sendAndWait(socket, bytes, done)
       },
       onDialed: () => undefined,
       onFailed: done,
       onUntrusted: done,
     })
-    abort = giveUp
-    pending.add(abort)
   }
   if (pending.size === 0) finish()
 }

@@ -114,7 +114,7 @@ export class Placement implements Applicant {
     const reason: CloseReason =
       phase === 'authenticating'
         ? { kind: 'login-interrupted', node, why }
-        : { kind: 'node-not-routable', node, now: decision.primary, why }
+        : { kind: 'node-not-routable', node, access: this.#access, now: decision.primary, why }
     return { kind: 'end', reason }
   }
 

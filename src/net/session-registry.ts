@@ -18,6 +18,7 @@ export class SessionRegistry {
   #endedTraffic: Traffic = { fromClient: 0, toClient: 0 }
   #onEmpty: (() => void) | null = null
   #backendCount = 0
+  #borrowedCount = 0
   /** Sessions by client address, where each takes its own place. */
   readonly clients = new ClientCounts()
 
@@ -25,9 +26,19 @@ export class SessionRegistry {
     return this.#sessions.size
   }
 
-  /** File descriptors that sessions have, or are about to have. */
+  /** File descriptors that sessions and cancel requests have, or are about to have. */
   get descriptorCount(): number {
-    return this.#sessions.size + this.#backendCount
+    return this.#sessions.size + this.#backendCount + this.#borrowedCount
+  }
+
+  /** Counts a connection to a server that may outlive its session. The returned function gives it back, once. */
+  borrowDescriptor(): () => void {
+    this.#borrowedCount += 1
+    let isOut = true
+    return () => {
+      if (isOut) this.#borrowedCount -= 1
+      isOut = false
+    }
   }
 
   /** Since the start of the process. */

@@ -40,19 +40,22 @@ export function shuttingDown(): Farewell {
 }
 
 /**
- * A running session's node is not routable any more for its listener. `node` is the session's node, `now` the node that
- * has the role instead, `null` while none has. `role` is what the listener wanted of it, by default `primary`.
+ * The node of a running session that may write is not the primary any more. `now` is the node that is, `null` while none
+ * is.
  */
-export function nodeNoLongerRoutable(options: {
-  readonly node: string
-  readonly now: string | null
-  readonly role?: 'primary' | 'standby'
-}): Farewell {
-  const role = options.role === 'standby' ? 'a standby' : 'primary'
+export function nodeNoLongerRoutable(options: { readonly node: string; readonly now: string | null }): Farewell {
   const successor = options.now === null ? '' : ` (now ${options.now})`
   return {
     ...farewell(SQLSTATES.adminShutdown, 'terminating connection due to administrator command'),
-    detail: `pgha-proxy: ${options.node} is no longer ${role}${successor}`,
+    detail: `pgha-proxy: ${options.node} is no longer primary${successor}`,
+  }
+}
+
+/** A running session that reads has to leave its standby. `why` completes "node2 …". */
+export function standbyNoLongerReadable(options: { readonly node: string; readonly why: string }): Farewell {
+  return {
+    ...farewell(SQLSTATES.adminShutdown, 'terminating connection due to administrator command'),
+    detail: `pgha-proxy: ${options.node} ${options.why}`,
   }
 }
 

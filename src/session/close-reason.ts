@@ -15,6 +15,7 @@ import {
   proxyStopping,
   serverTlsFailed,
   shuttingDown,
+  standbyNoLongerReadable,
   tlsRequired,
   tooManyFromAddress,
   tooManySessions,
@@ -59,8 +60,14 @@ export type CloseReason =
   | { readonly kind: 'landed-on-standby'; readonly node: string }
   /** The node was fenced, or died, in the middle of a login. */
   | { readonly kind: 'login-interrupted'; readonly node: string; readonly why: string }
-  /** The node is not routable any more for this session. */
-  | { readonly kind: 'node-not-routable'; readonly node: string; readonly now: string | null; readonly why: string }
+  /** The node is not routable any more for this session, which was there to write, or to read from a standby. */
+  | {
+      readonly kind: 'node-not-routable'
+      readonly node: string
+      readonly access: 'write' | 'read'
+      readonly now: string | null
+      readonly why: string
+    }
   /** The proxy stops and its grace is over. */
   | { readonly kind: 'proxy-stopping'; readonly node: string }
   /** The server's side broke without a word. */
@@ -148,7 +155,7 @@ export function farewellFor(reason: CloseReason): Farewell | null {
       // Still a login: 57P03 is the code after which libpq tries its next host.
       return noPrimary({ detail: `${reason.node} ${reason.why}` })
     case 'node-not-routable':
-      return nodeNoLongerRoutable({ node: reason.node, now: reason.now })
+      return reason.access === 'read' ? standbyNoLongerReadable(reason) : nodeNoLongerRoutable(reason)
     case 'proxy-stopping':
       return proxyStopping()
     case 'backend-lost':

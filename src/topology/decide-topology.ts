@@ -8,12 +8,15 @@
  * into the state and decides again, so that nobody is admitted on the strength of an epoch that a crash would forget.
  */
 import type { Claim, Incumbent } from './claims.ts'
+import { countMembers } from './count-members.ts'
 import { addNames } from './describe.ts'
 import { isObserved } from './evidence.ts'
 import { judgeNodes } from './judge-nodes.ts'
-import { primaryNamedBy, unmatchedRows } from './members.ts'
+import { primaryNamedBy } from './members.ts'
+import type { Rule } from './rules.ts'
 import { type DecisionInput, type Ruling, readSituation, type Situation } from './situation.ts'
-import { describeStanding, isObservable, type Standing } from './standing.ts'
+import { followersAfter } from './standby-routing.ts'
+import { describeStanding, type Standing } from './standing.ts'
 import type { Decision, Epoch, TopologyState } from './topology-state.ts'
 
 /** For this long after a change, and after a node began to fail, probes go at the fast pace. */
@@ -22,14 +25,16 @@ export const FAST_PACE_AFTER_CHANGE_MS = 10_000
 export function decideTopology(input: DecisionInput): { readonly decision: Decision; readonly state: TopologyState } {
   const situation = readSituation(input)
   const ruling = limitByMajority(rule(situation), situation)
-  const decision: Decision = { ...ruling, ...judgeNodes(situation, ruling), pace: choosePace(situation, ruling) }
-  return { decision, state: nextState(situation, decision) }
+  const followers = followersAfter(situation, ruling)
+  const judged = judgeNodes(situation, ruling, followers)
+  const decision: Decision = { ...ruling, ...judged, pace: choosePace(situation, ruling) }
+  return { decision, state: { ...nextState(situation, decision), followers } }
 }
 
 function rule(situation: Situation): Ruling {
   const missing = notYetObserved(situation)
   if (missing.length > 0) {
-    return hold('no-primary', `waiting for the first answer of ${addNames(missing)}`)
+    return hold('first-look', 'no-primary', `waiting for the first answer of ${addNames(missing)}`)
   }
   if (situation.input.previous.epoch === null) return ruleColdStart(situation)
   return (
@@ -58,15 +63,18 @@ function ruleColdStart(situation: Situation): Ruling {
   const identifiers = clusterIdentifiers(standings)
   if (identifiers.size > 1) {
     return hold(
+      'cold-clusters',
       'no-primary',
       `the nodes belong to different clusters (system identifiers ${[...identifiers].join(', ')})`,
     )
   }
   const top = highest(claims)
   const [first] = top
-  if (first === undefined) return hold('no-primary', `no node claims to be primary; ${describeAll(situation)}`)
+  if (first === undefined)
+    return hold('cold-nobody', 'no-primary', `no node claims to be primary; ${describeAll(situation)}`)
   if (top.length > 1) {
     return hold(
+      'cold-twice',
       'split-brain',
       `${addNames(top.map((claim) => claim.node))} claim to be primary on the same timeline ${first.timelineId}`,
     )
@@ -74,22 +82,24 @@ function ruleColdStart(situation: Situation): Ruling {
   if (claims.length > 1 && !first.confirmed) {
     const lower = claims.filter((claim) => claim !== first).map((claim) => claim.node)
     return hold(
+      'cold-unsanctioned',
       'split-brain',
       `${first.node} claims to be primary on timeline ${first.timelineId} without a repmgr row that says so, ` +
         `and ${addNames(lower)} on a lower one`,
     )
   }
   const contradicting = contradictions(situation, first)
-  if (contradicting !== null) return hold('no-primary', contradicting)
-  const { observable, registered, unobserved } = countMembers(situation, first)
+  if (contradicting !== null) return hold('cold-contradicted', 'no-primary', contradicting)
+  const { observable, registered, unobserved } = countMembers(situation, first.node)
   if (observable * 2 < registered) {
     return hold(
+      'cold-too-few',
       'no-primary',
       `${first.node} claims to be primary, but only ${observable} of ${registered} registered nodes can be observed ` +
         `(${addNames(unobserved)} cannot), and no primary was accepted before`,
     )
   }
-  return accept(input, first, 'nobody contradicts it')
+  return accept('cold-accept', input, first, 'nobody contradicts it')
 }
 
 /** Identifiers of all nodes that are part of a cluster; a witness has its own and does not count. */
@@ -136,19 +146,27 @@ function ruleAbove(situation: Situation, epoch: Epoch): Ruling | null {
   const rivals = above.filter((other) => other.timelineId === claim.timelineId)
   if (rivals.length > 1) {
     const sentence = `${addNames(rivals.map((rival) => rival.node))} claim to be primary on the same timeline ${claim.timelineId}`
-    return keepUnbrokenIncumbent(situation, epoch, sentence)
+    return keepUnbrokenIncumbent('higher-twice', situation, epoch, sentence)
   }
 
-  if (claim.node === epoch.node) return accept(input, claim, 'it was primary before and has moved to a higher timeline')
-  if (claim.confirmed) return accept(input, claim, 'its own repmgr row says so')
+  if (claim.node === epoch.node)
+    return accept('higher-own', input, claim, 'it was primary before and has moved to a higher timeline')
+  if (claim.confirmed) return accept('higher-sanctioned', input, claim, 'its own repmgr row says so')
 
   const pending = pendingClaims.get(claim.node)
   const claimText = `${claim.node} claims to be primary on timeline ${claim.timelineId} without a repmgr row that says so`
   if (pending?.latched === true) {
     if (incumbent.kind === 'primary') {
-      return serve('split-brain', epoch, incumbent.provenAt, `${claimText}, while ${epoch.node} lives on and stays`)
+      return serve(
+        'higher-latched',
+        'split-brain',
+        epoch,
+        incumbent.provenAt,
+        `${claimText}, while ${epoch.node} lives on and stays`,
+      )
     }
     return hold(
+      'higher-latched',
       'split-brain',
       `${claimText}; ${epoch.node}, which outlived that claim, ${incumbent.text}: an operator has to decide`,
     )
@@ -158,15 +176,28 @@ function ruleAbove(situation: Situation, epoch: Epoch): Ruling | null {
     case 'standby':
     case 'fenced':
     case 'gone':
-      return accept(input, claim, `${epoch.node} ${incumbent.text}`)
+      return accept('higher-incumbent-gone', input, claim, `${epoch.node} ${incumbent.text}`)
     case 'primary':
-      return hold('uncertain', `${claimText}; ${epoch.node} still answers as primary: waiting for the grace to pass`)
+      return hold(
+        'higher-grace',
+        'uncertain',
+        `${claimText}; ${epoch.node} still answers as primary: waiting for the grace to pass`,
+      )
     case 'away': {
       const since = pending?.incumbentAwaySince ?? input.now
       if (input.now - since >= input.policy.graceMs) {
-        return accept(input, claim, `${epoch.node} ${incumbent.text} and did not answer as primary for the whole grace`)
+        return accept(
+          'higher-grace-passed',
+          input,
+          claim,
+          `${epoch.node} ${incumbent.text} and did not answer as primary for the whole grace`,
+        )
       }
-      return hold('uncertain', `${claimText}; ${epoch.node} ${incumbent.text}: waiting for the grace to pass`)
+      return hold(
+        'higher-grace',
+        'uncertain',
+        `${claimText}; ${epoch.node} ${incumbent.text}: waiting for the grace to pass`,
+      )
     }
     default: {
       const unhandled: never = incumbent
@@ -185,6 +216,7 @@ function ruleIncumbent(situation: Situation, epoch: Epoch): Ruling {
     const names = addNames(rivals.map((rival) => rival.node))
     const verb = rivals.length === 1 ? 'claims' : 'claim'
     return keepUnbrokenIncumbent(
+      'contested',
       situation,
       epoch,
       `${names} ${verb} to be primary on timeline ${epoch.timelineId}, which is ${epoch.node}'s`,
@@ -193,25 +225,30 @@ function ruleIncumbent(situation: Situation, epoch: Epoch): Ruling {
   if (incumbent.kind === 'primary') {
     const standsBy = incumbent.unobserved ? ` and ${incumbent.text}: the decision stands` : ''
     const reason = `${epoch.node} is primary on timeline ${epoch.timelineId}${standsBy}`
-    return serve('serving', epoch, incumbent.provenAt, reason)
+    return serve('incumbent-serves', 'serving', epoch, incumbent.provenAt, reason)
   }
   const claimed = zombies.map(
     (zombie) => `${zombie.node} claims the older timeline ${zombie.timelineId} and is not believed`,
   )
   const reason = [`${epoch.node}, primary on timeline ${epoch.timelineId}, ${incumbent.text}`, ...claimed].join('; ')
-  return hold(incumbent.kind === 'away' ? 'uncertain' : 'no-primary', reason)
+  return hold('incumbent-missing', incumbent.kind === 'away' ? 'uncertain' : 'no-primary', reason)
 }
 
 /**
  * Contested by somebody whom no fact refutes. The incumbent keeps what it has, and new sessions too, if it has been
  * primary without a break; nobody else gets anything.
  */
-function keepUnbrokenIncumbent({ incumbent }: Situation, epoch: Epoch, sentence: string): Ruling {
+function keepUnbrokenIncumbent(
+  rule: 'higher-twice' | 'contested',
+  { incumbent }: Situation,
+  epoch: Epoch,
+  sentence: string,
+): Ruling {
   if (incumbent.kind === 'primary' && incumbent.unbroken) {
     const reason = `${sentence}; ${epoch.node} has been primary without a break and stays`
-    return serve('split-brain', epoch, incumbent.provenAt, reason)
+    return serve(rule, 'split-brain', epoch, incumbent.provenAt, reason)
   }
-  return hold('split-brain', `${sentence}; no fact tells which one is right: an operator has to decide`)
+  return hold(rule, 'split-brain', `${sentence}; no fact tells which one is right: an operator has to decide`)
 }
 
 // --- What holds for every ruling -----------------------------------------------------------------------------------
@@ -219,36 +256,19 @@ function keepUnbrokenIncumbent({ incumbent }: Situation, epoch: Epoch, sentence:
 function limitByMajority(ruling: Ruling, situation: Situation): Ruling {
   const node = ruling.primary ?? ruling.accept?.node ?? null
   if (!situation.input.policy.requireMajority || node === null) return ruling
-  const { observable, registered, unobserved } = countMembers(situation, { node })
+  const { observable, registered, unobserved } = countMembers(situation, node)
   if (observable * 2 > registered) return ruling
   return hold(
+    'majority',
     'uncertain',
     `${node} claims to be primary, but only ${observable} of ${registered} registered nodes can be observed ` +
       `(${addNames(unobserved)} cannot) and policy.require_majority is on`,
   )
 }
 
-/** Registered members are those we probe and those in the claimant's own rows, itself and the witness included. */
-function countMembers(
-  { input, standings }: Situation,
-  claim: { readonly node: string },
-): { observable: number; registered: number; unobserved: string[] } {
-  const unobserved: string[] = []
-  let observable = 0
-  for (const [name, standing] of standings) {
-    if (isObservable(standing)) observable += 1
-    else unobserved.push(name)
-  }
-  const standing = standings.get(claim.node)
-  if (standing?.kind === 'claims-primary' && standing.answer.repmgr.kind === 'rows') {
-    const hidden = unmatchedRows(standing.answer.repmgr.rows, input.members, input.evidence)
-    unobserved.push(...hidden.map((row) => row.nodeName))
-  }
-  return { observable, registered: observable + unobserved.length, unobserved }
-}
-
-function accept(input: DecisionInput, claim: Claim, why: string): Ruling {
+function accept(rule: Rule, input: DecisionInput, claim: Claim, why: string): Ruling {
   return {
+    rule,
     kind: 'uncertain',
     reason: `accepting ${claim.node} as primary on timeline ${claim.timelineId}: ${why}`,
     primary: null,
@@ -262,12 +282,12 @@ function accept(input: DecisionInput, claim: Claim, why: string): Ruling {
   }
 }
 
-function serve(kind: 'serving' | 'split-brain', epoch: Epoch, provenAt: number, reason: string): Ruling {
-  return { kind, reason, primary: epoch.node, provenAt, accept: null }
+function serve(rule: Rule, kind: 'serving' | 'split-brain', epoch: Epoch, provenAt: number, reason: string): Ruling {
+  return { rule, kind, reason, primary: epoch.node, provenAt, accept: null }
 }
 
-function hold(kind: Exclude<Decision['kind'], 'serving'>, reason: string): Ruling {
-  return { kind, reason, primary: null, provenAt: Number.NEGATIVE_INFINITY, accept: null }
+function hold(rule: Rule, kind: Exclude<Decision['kind'], 'serving'>, reason: string): Ruling {
+  return { rule, kind, reason, primary: null, provenAt: Number.NEGATIVE_INFINITY, accept: null }
 }
 
 function highest(claims: readonly Claim[]): Claim[] {
@@ -294,7 +314,7 @@ function choosePace({ input, standings, pendingClaims }: Situation, ruling: Ruli
   return 'steady'
 }
 
-function nextState(situation: Situation, decision: Decision): TopologyState {
+function nextState(situation: Situation, decision: Decision): Omit<TopologyState, 'followers'> {
   const { input, incumbent, pendingClaims } = situation
   const { previous, now } = input
   const changed = decision.kind !== previous.kind || decision.primary !== previous.primary

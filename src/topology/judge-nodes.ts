@@ -3,16 +3,21 @@
  * what an operator should know. Fence on proof, hold on doubt: silence alone ends nothing.
  */
 import type { Ruling, Situation } from './situation.ts'
-import { isReadable, replayLagBytes } from './standby-routing.ts'
+import { replayLagBytes } from './standby-routing.ts'
 import { describeStanding, type Standing } from './standing.ts'
-import type { Decision, NodeRole, NodeVerdict, SessionVerdict } from './topology-state.ts'
+import type { Decision, Follower, NodeRole, NodeVerdict, SessionVerdict } from './topology-state.ts'
 
 /** repmgr writes the row of a promoted node about 1 s after the promotion; later than this it will not come by itself. */
 const METADATA_DELAY_MS = 5_000
 
 const KEEP: SessionVerdict = { kind: 'keep' }
 
-export function judgeNodes(situation: Situation, ruling: Ruling): Pick<Decision, 'nodes' | 'warnings'> {
+/** `followers` are those after this turn. */
+export function judgeNodes(
+  situation: Situation,
+  ruling: Ruling,
+  followers: ReadonlyMap<string, Follower>,
+): Pick<Decision, 'nodes' | 'warnings'> {
   const nodes = new Map<string, NodeVerdict>()
   const warnings: string[] = []
   for (const { name } of situation.input.members) {
@@ -23,9 +28,10 @@ export function judgeNodes(situation: Situation, ruling: Ruling): Pick<Decision,
     nodes.set(name, {
       role,
       writeSessions: judgeWriteSessions(name, role, standing, situation),
-      readSessions: role === 'fenced' || role === 'foreign' ? end(describeRole(role)) : KEEP,
-      readable: role === 'standby' && isReadable(name, situation),
-      replayLagBytes: replayLagBytes(standing, situation),
+      readSessions: judgeReadSessions(role),
+      readable: standing.kind === 'standby' && role === 'standby' && followers.has(name),
+      readProvenAt: standing.kind === 'standby' ? standing.provenAt : Number.NEGATIVE_INFINITY,
+      replayLagBytes: replayLagBytes(standing, situation, followers.has(name)),
       problem,
     })
   }
@@ -115,6 +121,30 @@ function judgeWriteSessions(name: string, role: NodeRole, standing: Standing, si
     return end('no longer listens')
   }
   return KEEP
+}
+
+/**
+ * Lag, a lost upstream or silence ends no reader, nor does a promotion. But a standby that became a primary whom nobody
+ * accepts is none any more, and whoever is on it could write there.
+ */
+function judgeReadSessions(role: NodeRole): SessionVerdict {
+  switch (role) {
+    case 'fenced':
+    case 'foreign':
+    case 'stale-primary':
+    case 'impostor':
+      return end(describeRole(role))
+    case 'primary':
+    case 'standby':
+    case 'witness':
+    case 'unreachable':
+    case 'unknown':
+      return KEEP
+    default: {
+      const unhandled: never = role
+      return unhandled
+    }
+  }
 }
 
 function end(why: string): SessionVerdict {

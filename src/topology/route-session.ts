@@ -2,7 +2,7 @@
  * (decision, what the listener wants) -> a node, or hold, or refuse. The only place that turns a decision into a
  * destination.
  */
-import type { Decision } from './topology-state.ts'
+import type { Decision, NodeVerdict } from './topology-state.ts'
 
 export interface RouteRequest {
   readonly route: 'primary' | 'standby' | 'any'
@@ -21,7 +21,7 @@ export interface RouteContext {
   /** Nodes that refused a dial at that moment (monotonic ms): only a proof asked for later clears them. */
   readonly doubtedAt: ReadonlyMap<string, number>
   readonly sessionCount: (node: string) => number
-  /** Rises by one with every routed session; round-robin's memory. */
+  /** Rises by one with every session that is routed for this request; round-robin's memory. */
   readonly turn: number
 }
 
@@ -72,11 +72,11 @@ export function isFresh({
 }
 
 function chooseStandby(request: RouteRequest, context: RouteContext): string | null {
-  const { decision, sessionCount, turn } = context
-  if (decision === null || !isFresh(context)) return null
+  const { decision, now, decisionTtlMs, sessionCount, turn } = context
   const usable: string[] = []
-  for (const [name, verdict] of decision.nodes) {
-    if (!verdict.readable || context.doubtedAt.has(name)) continue
+  for (const [name, verdict] of decision?.nodes ?? []) {
+    // A standby's own proof counts: reads go on while there is no primary.
+    if (!verdict.readable || now - verdict.readProvenAt > decisionTtlMs || context.doubtedAt.has(name)) continue
     const lag = verdict.replayLagBytes
     if (request.maxLagBytes !== null && (lag === null || lag > request.maxLagBytes)) continue
     usable.push(name)
@@ -86,10 +86,13 @@ function chooseStandby(request: RouteRequest, context: RouteContext): string | n
   return usable.reduce((best, name) => (sessionCount(name) < sessionCount(best) ? name : best))
 }
 
-/** Nodes that a CancelRequest with an unknown key may be for: all that the listener may have routed its session to. */
+/**
+ * Nodes that a CancelRequest with an unknown key may be for: all on which the decision lets a session of such a listener
+ * live, whether anybody new is routed there or not, and whichever proxy has routed it. Where all sessions have ended (a
+ * node that is fenced, say) there is nothing to cancel.
+ */
 export function cancelTargets({ route }: Pick<RouteRequest, 'route'>, decision: Decision | null): string[] {
-  if (decision === null) return []
-  const primary = decision.primary === null ? [] : [decision.primary]
-  if (route === 'primary') return primary
-  return [...primary, ...[...decision.nodes].filter(([, verdict]) => verdict.readable).map(([name]) => name)]
+  const mayHaveSessions = ({ role, writeSessions, readSessions }: NodeVerdict): boolean =>
+    writeSessions.kind === 'keep' || (route !== 'primary' && role !== 'witness' && readSessions.kind === 'keep')
+  return [...(decision?.nodes ?? [])].filter(([, verdict]) => mayHaveSessions(verdict)).map(([name]) => name)
 }

@@ -4,6 +4,7 @@
  */
 import { type Claim, type Incumbent, pendingAfter, readClaims, readIncumbent } from './claims.ts'
 import type { NodeEvidence } from './evidence.ts'
+import type { Rule } from './rules.ts'
 import { type Member, readStanding, type Standing } from './standing.ts'
 import type { Decision, Epoch, PendingClaim, TopologyState } from './topology-state.ts'
 import { findUnreadWitness } from './unread-witness.ts'
@@ -33,6 +34,7 @@ export interface DecisionInput {
 
 /** The heart of a decision, before roles, warnings and pace are worked out. */
 export interface Ruling {
+  readonly rule: Rule
   readonly kind: Decision['kind']
   readonly reason: string
   readonly primary: string | null

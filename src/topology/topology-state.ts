@@ -8,6 +8,7 @@
  *
  * The transitions are the rules in decide-topology.ts; docs/decision.md has them as a table.
  */
+import type { Rule } from './rules.ts'
 
 export const TOPOLOGY_KINDS = ['serving', 'uncertain', 'no-primary', 'split-brain'] as const
 export type TopologyKind = (typeof TOPOLOGY_KINDS)[number]
@@ -34,6 +35,17 @@ export interface PendingClaim {
   readonly latched: boolean
 }
 
+/**
+ * A standby that followed the epoch's primary when that was last seen to live. Kept while the primary is lost, when
+ * nobody can stream from it; a restart of the standby, another upstream or another epoch ends it.
+ */
+export interface Follower {
+  readonly primary: string
+  readonly timelineId: number
+  /** Of the standby. */
+  readonly postmasterStartedAt: string
+}
+
 export interface TopologyState {
   readonly epoch: Epoch | null
   /** Nodes that an operator has fenced. */
@@ -44,6 +56,8 @@ export interface TopologyState {
   readonly settled: boolean
   /** Start time of the incumbent's server while it has been primary without a break; `null` after a break. */
   readonly unbrokenSince: string | null
+  /** By node. */
+  readonly followers: ReadonlyMap<string, Follower>
   readonly kind: TopologyKind
   readonly reason: string
   readonly primary: string | null
@@ -75,7 +89,9 @@ export interface NodeVerdict {
   readonly readSessions: SessionVerdict
   /** True when a `route: standby` listener may send sessions here (lag not yet considered). */
   readonly readable: boolean
-  /** Bytes not yet replayed; `null` when it cannot be known. */
+  /** When the answer behind `readable` was asked for (monotonic ms); `readable` expires `decisionTtlMs` later. */
+  readonly readProvenAt: number
+  /** Bytes not yet replayed, at least; `null` when it cannot be known. */
   readonly replayLagBytes: number | null
   /** What an operator should know of this node; `null` when all is well. */
   readonly problem: string | null
@@ -83,6 +99,8 @@ export interface NodeVerdict {
 
 export interface Decision {
   readonly kind: TopologyKind
+  /** The rule that decided. */
+  readonly rule: Rule
   /** One sentence: what was decided and why. Has no changing numbers, so that equal sentences mean no news. */
   readonly reason: string
   /** Where new write sessions go; `null`: hold. Always the epoch's node. */
@@ -105,6 +123,7 @@ export function initialState(epoch: Epoch | null, fenced: Iterable<string>, now:
     pendingClaims: new Map(),
     settled: false,
     unbrokenSince: null,
+    followers: new Map(),
     kind: 'no-primary',
     reason: 'starting: no node has been probed yet',
     primary: null,

@@ -215,6 +215,46 @@ describe('Admission', () => {
     expect(apply('c', STANDBY)).toBe('node')
   })
 
+  it('takes a doubted standby again at once when it has answered a question that was asked later', () => {
+    const { clock, admission, apply } = setUp()
+    const renew = (at: number) => admission.takeDecision(decide({ primary: 'node1', at, standbys: ['node2'] }))
+    renew(clock.now())
+    admission.doubt('node2')
+    clock.advance(20)
+    renew(clock.now() - 20)
+    expect(apply('a', STANDBY)).toBe('refuse')
+    renew(clock.now())
+    expect(apply('b', STANDBY)).toBe('node')
+  })
+
+  it('takes turns on each listener by itself: a session to write with each one to read does not skip a standby', () => {
+    const { clock, admission, diary, apply } = setUp()
+    admission.takeDecision(decide({ primary: 'node1', at: clock.now(), standbys: ['node2', 'node3'] }))
+    const roundRobin: RouteRequest = { ...STANDBY, balance: 'round-robin' }
+    const nodes = [1, 2, 3, 4].map(() => {
+      apply('writer')
+      const routed = admission.seek(new FakeApplicant('reader', roundRobin, diary))
+      return routed.kind === 'node' ? routed.node : routed.kind
+    })
+
+    expect(nodes).toEqual(['node2', 'node3', 'node2', 'node3'])
+  })
+
+  it('routes readers to a standby that answers while there is no primary, and releases those who waited for one', () => {
+    const { clock, admission, diary, apply } = setUp()
+    const lost = (standbys: readonly string[]): void => {
+      admission.takeDecision(decide({ primary: null, at: clock.now(), standbys }))
+    }
+    lost([])
+    expect([apply('a', STANDBY), apply('writer')]).toEqual(['hold', 'hold'])
+    lost(['node2'])
+
+    expect(onNode(diary)).toEqual(['a to node2'])
+    expect([apply('b', STANDBY), apply('c')]).toEqual(['node', 'hold'])
+    clock.advance(5001)
+    expect(apply('d', STANDBY)).toBe('hold')
+  })
+
   it('refuses those who wait for a standby when it turns out that there is none', () => {
     const { clock, admission, diary, apply } = setUp()
     expect(apply('a', STANDBY)).toBe('hold')

@@ -26,7 +26,7 @@ export function decide(sketch: DecisionSketch): Decision {
   const nodes = new Map<string, NodeVerdict>()
   if (primary !== null) nodes.set(primary, verdict('primary'))
   for (const name of standbys)
-    nodes.set(name, { ...verdict('standby', 'is standby'), readable: true, replayLagBytes: 0 })
+    nodes.set(name, { ...verdict('standby', 'is standby'), readable: true, readProvenAt: at, replayLagBytes: 0 })
   for (const name of unreadable) nodes.set(name, verdict('unreachable'))
   for (const name of ending) nodes.set(name, verdict('standby', 'is standby'))
   for (const name of silent) nodes.set(name, verdict('unreachable'))
@@ -36,6 +36,7 @@ export function decide(sketch: DecisionSketch): Decision {
   }
   return {
     kind: primary === null ? 'uncertain' : 'serving',
+    rule: primary === null ? 'incumbent-missing' : 'incumbent-serves',
     reason: sketch.reason ?? (primary === null ? 'nobody is primary' : `${primary} is primary`),
     primary,
     provenAt: primary === null ? Number.NEGATIVE_INFINITY : at,
@@ -52,6 +53,7 @@ function verdict(role: NodeVerdict['role'], endsWrites?: string): NodeVerdict {
     writeSessions: endsWrites === undefined ? { kind: 'keep' } : { kind: 'end', why: endsWrites },
     readSessions: { kind: 'keep' },
     readable: false,
+    readProvenAt: Number.NEGATIVE_INFINITY,
     replayLagBytes: null,
     problem: null,
   }

@@ -247,6 +247,21 @@ describe('a login', () => {
     await client.got(login)
   })
 
+  it('of a standby listener on a server that was promoted in that moment goes through, and may write from then on', async () => {
+    const rig = await start({ request: { route: 'standby' } })
+    rig.decide({ primary: 'node1', standbys: ['node2'] })
+    const client = rig.connect(STARTUP)
+    const server = await rig.server('node2').connection()
+    await server.got(STARTUP)
+    // In it: in_hot_standby is off.
+    server.send(LOGIN)
+    await client.got(LOGIN)
+
+    expect(rig.decide({ primary: 'node2' })).toBe(0)
+    expect(rig.decide({ primary: 'node1', ending: ['node2'] })).toBe(1)
+    expect((await client.endedWith()).error).toBe('FATAL 57P01 terminating connection due to administrator command')
+  })
+
   it('that cannot be read is relayed as it is', async () => {
     const rig = await start()
     rig.decide({ primary: 'node1' })

@@ -13,7 +13,7 @@ import { createSharedLookup } from '../../src/net/shared-lookup.ts'
 import { parseErrorFields } from '../../src/protocol/error-response.ts'
 import type { CloseReasonKind } from '../../src/session/close-reason.ts'
 import type { NodeAddress } from '../../src/topology/observation.ts'
-import type { RouteRequest } from '../../src/topology/route-session.ts'
+import { cancelTargets, type RouteRequest } from '../../src/topology/route-session.ts'
 import { firstPacket, frameNaively, message, PROTOCOL_3_0, parameters } from '../protocol/wire-bytes.ts'
 import { waitFor } from '../support/condition.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -189,7 +189,7 @@ export class SessionRig {
         const server = this.servers.get(node)
         return server === undefined ? null : { host: '127.0.0.1', port: server.port }
       },
-      cancelTargets: () => (this.admission.decision?.primary ? [this.admission.decision.primary] : []),
+      cancelTargets: (request) => cancelTargets(request, this.admission.decision),
       onHint: (node: string, hint: Hint) => this.hints.push(`${node} ${hint}`),
       onDialed: (node, errno) => this.dials.push(`${node} ${errno ?? 'connected'}`),
       admission: this.admission,
@@ -236,13 +236,13 @@ export class SessionRig {
   }
 
   /** A session that is logged in on the node, from both ends. */
-  async logIn(node: string): Promise<{ readonly client: RawClient; readonly server: FakeConnection }> {
+  async logIn(node: string, login = LOGIN): Promise<{ readonly client: RawClient; readonly server: FakeConnection }> {
     const [number, sessionNumber] = [this.server(node).connections.length + 1, this.sessions.length + 1]
     const client = this.connect(STARTUP)
     const server = await this.server(node).connection(number)
     await server.got(STARTUP)
-    server.send(LOGIN)
-    await client.got(LOGIN)
+    server.send(login)
+    await client.got(login)
     await this.inPhase('relaying', sessionNumber)
     return { client, server }
   }

@@ -29,6 +29,12 @@ const TABLE: readonly (readonly [string, farewells.Farewell, string, string])[] 
     '57P01',
     'terminating connection due to administrator command',
   ],
+  [
+    'the standby is one no longer',
+    farewells.standbyNoLongerReadable({ node: 'node2', why: 'was promoted' }),
+    '57P01',
+    'terminating connection due to administrator command',
+  ],
   ['the proxy stops', farewells.proxyStopping(), '57P01', 'terminating connection due to administrator command'],
   ['the backend vanished', farewells.backendVanished(), '08006', 'server closed the connection unexpectedly'],
   ['too many sessions', farewells.tooManySessions(), '53300', 'sorry, too many clients already'],
@@ -88,7 +94,6 @@ describe('farewells', () => {
       farewells.nodeNoLongerRoutable(options).detail
     expect(detailOf({ node: 'node1', now: 'node2' })).toBe('pgha-proxy: node1 is no longer primary (now node2)')
     expect(detailOf({ node: 'node1', now: null })).toBe('pgha-proxy: node1 is no longer primary')
-    expect(detailOf({ node: 'node2', now: null, role: 'standby' })).toBe('pgha-proxy: node2 is no longer a standby')
   })
 
   it('echoes no byte of a malformed packet', () => {

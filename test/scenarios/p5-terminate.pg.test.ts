@@ -1,17 +1,14 @@
 /**
  * P5, TLS that ends at the proxy, with real clients and a real server: what psql and node-pg see, certificates that are
- * renewed under running sessions, files that will not do, protocol 3.2 with its long cancel keys.
+ * renewed under running sessions, files that will not do. Protocol 3.2: p5-negotiation.pg.test.ts, p5-cancel.pg.test.ts.
  */
 import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
-import { TlsClient } from '../net/tls-client.ts'
-import { firstPacket, frameNaively, message, PROTOCOL_3_2, parameters } from '../protocol/wire-bytes.ts'
 import { opensslAvailable } from '../support/certificates.ts'
-import { waitFor } from '../support/condition.ts'
 import { leftOut } from '../support/left-out.ts'
 import { findBinaries } from '../support/postgres-binaries.ts'
 import { type LogRecord, runProxyCommand } from '../support/proxy-process.ts'
@@ -228,44 +225,3 @@ describe.skipIf(leftOut('TLS that ends at the proxy', anyAvailable))('a certific
     expect(codes).toContain('warning secret-readable')
   })
 })
-
-const npm = findBinaries('npm')
-const longKeys = 'missing' in npm ? npm.missing : npm.major >= 18 || `PostgreSQL ${npm.version} has no protocol 3.2`
-describe.skipIf(leftOut('protocol 3.2 within TLS', opensslAvailable() === true ? longKeys : opensslAvailable()))(
-  'protocol 3.2 within TLS',
-  () => {
-    if ('missing' in npm) return
-    beforeAll(async () => {
-      stage = await TlsStage.open(npm, SKETCHES)
-    })
-    afterAll(() => stage?.close())
-    beforeEach(() => tellOnFailure(() => stage?.scene))
-
-    it.each(['plain', 'encrypted'])('is the server’s own, and its long key cancels (%s)', async (listener) => {
-      const { port } = stage.target(listener)
-      const startup = firstPacket(PROTOCOL_3_2, parameters(['user', 'postgres'], ['database', 'einvoice']))
-      const client = TlsClient.direct(port, { ALPNProtocols: ['postgresql'] }).send(startup)
-      const messageOf = (type: string) => frameNaively(client.received).messages.find((each) => each.type === type)
-      await waitFor('ReadyForQuery', () => messageOf('Z'))
-      const key = messageOf('K')?.payload ?? Buffer.alloc(0)
-      expect([messageOf('v'), key.length]).toEqual([undefined, 4 + 32])
-
-      client.send(message('Q', 'SELECT pg_sleep(60)\0'))
-      await stage.node1.waitFor("SELECT count(*) = 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'")
-      const cancel = TlsClient.direct(port, { ALPNProtocols: ['postgresql'] }).send(firstPacket(80_877_102, key))
-      expect(await cancel.ended()).toEqual([])
-      await waitFor('the error', () => messageOf('E'))
-      expect(messageOf('E')?.payload.toString('utf8')).toContain('C57014')
-      client.send(message('X'))
-      await client.ended()
-    })
-
-    it('reaches the server directly in the same way, for comparison', async () => {
-      const { host, port } = stage.node1
-      const socket = connectTls({ host, port, ALPNProtocols: ['postgresql'], rejectUnauthorized: false })
-      await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject))
-      expect(socket.alpnProtocol).toBe('postgresql')
-      socket.destroy()
-    })
-  },
-)

@@ -7,23 +7,25 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { TCP4, TCP4_V2, V2_LOCAL, V2_PROXY, version1, version2 } from '../protocol/proxy-header-bytes.ts'
-import { waitFor } from '../support/condition.ts'
+import { TCP4, version1 } from '../protocol/proxy-header-bytes.ts'
 import { freePorts } from '../support/free-port.ts'
 import { Haproxy, haproxyAvailable } from '../support/haproxy.ts'
 import { leftOut } from '../support/left-out.ts'
+import { LOGIN, NO_HEADERS, STRANGERS, TOO_MANY_FROM_ADDRESS } from './hostile-forms.ts'
+import { HostileWatch } from './hostile-watch.ts'
 import { StreamingNeighbour } from './neighbour.ts'
 import { type ProgramResult, programsAvailable, runProgram } from './programs.ts'
-import { RawClient, startupMessage } from './raw-client.ts'
+import { RawClient } from './raw-client.ts'
 import { Scene, tellOnFailure } from './scene.ts'
 
 const BALANCER = '127.0.0.5'
 const STRANGER = '127.0.0.6'
 const STARTUP_TIMEOUT_MS = 300
-const LOGIN = startupMessage({ user: 'postgres', database: 'einvoice' })
+const SESSIONS_PER_ADDRESS = 3
 
 let scene: Scene
 let neighbour: StreamingNeighbour
+let watch: HostileWatch
 /** Only for load balancers, and for whoever else is trusted with nothing. */
 let port: number
 
@@ -35,10 +37,11 @@ beforeAll(async () => {
     repmgrTables: false,
     proxy: {
       listeners: [{ address: `127.0.0.1:${port}`, proxy_protocol: { from: [`${BALANCER}/32`, '::1'] } }],
-      limits: { startup_timeout: `${STARTUP_TIMEOUT_MS}ms` },
+      limits: { startup_timeout: `${STARTUP_TIMEOUT_MS}ms`, max_sessions_per_address: SESSIONS_PER_ADDRESS },
     },
   })
   neighbour = await StreamingNeighbour.start({ host: '127.0.0.1', port })
+  watch = new HostileWatch(scene, neighbour)
 })
 
 beforeEach(() => tellOnFailure(() => scene))
@@ -159,34 +162,36 @@ describe('GET /api/sessions', () => {
   })
 })
 
-/** What a trusted load balancer sends where its header should be. */
-const OFFENCES: readonly (readonly [name: string, bytes: Buffer])[] = [
-  ['no header', LOGIN],
-  ['garbage', Buffer.alloc(70_000, 'Zz')],
-  ['a malformed line', version1('TCP4 203.0.113.7 192.0.2.1 56324')],
-  ['a line without an end', Buffer.alloc(10_000, 'PROXY UNKNOWN ')],
-  ['version 2 with a length of 64 KiB', version2(V2_LOCAL, 0, Buffer.alloc(65_535))],
-  ['version 2 with an unknown command', version2(0x2f, 0x11, TCP4_V2.subarray(16))],
-  ['version 2 too short for its addresses', version2(V2_PROXY, 0x21, TCP4_V2.subarray(16))],
-  ['half a header and nothing more', TCP4.subarray(0, 20)],
-  ['half a binary header and nothing more', TCP4_V2.subarray(0, 20)],
-  ['nothing at all', Buffer.alloc(0)],
-]
-
 describe('a load balancer that sends', () => {
-  it.each(OFFENCES)('%s is disconnected without a word, counted and named', async (_, bytes) => {
-    const before = await scene.endedCount('no-proxy-header')
+  it.each(NO_HEADERS)('$name is refused, counted and named: $counted', async (form) => {
+    await watch.begin(form)
     const since = scene.proxy.log.length
     const client = await connectFrom(BALANCER)
-    client.send(bytes)
-    expect(await client.waitForEnd()).toHaveLength(0)
+    client.send(form.bytes)
+    const words = await client.waitForEnd()
     client.destroy()
-    const record = await waitForSessionLog(since, 'no-proxy-header')
-    expect(record).toMatchObject({ level: 'info', client: null, peer: BALANCER })
-    expect(JSON.stringify(record)).not.toMatch(/Zz|203\.0\.113\.7/)
-    await scene.waitForStatus('it to be counted', ({ sessions }) => sessions.ended['no-proxy-header'] === before + 1)
-    await neighbour.waitForMore(200)
-    expect(neighbour.problems).toEqual([])
+    await watch.end(form, words)
+    const record = await waitForSessionLog(since, form.counted)
+    expect(record).toMatchObject({ level: 'info', peer: BALANCER })
+    if (form.told === null) expect(JSON.stringify(record)).not.toMatch(/Zz|203\.0\.113\.7/)
+  })
+
+  it('more sessions of one client than it may have is refused, whatever others of its clients have', async () => {
+    await scene.waitForStatus('the neighbour to be alone', ({ sessions }) => sessions.active === 1)
+    await watch.begin(TOO_MANY_FROM_ADDRESS)
+    const introduce = async (header: Buffer) => {
+      const client = await connectFrom(BALANCER)
+      client.send(Buffer.concat([header, LOGIN]))
+      return client
+    }
+    const others = await Promise.all(Array.from({ length: SESSIONS_PER_ADDRESS }, () => introduce(TCP4)))
+    for (const client of others) await client.waitForMessage('Z')
+    const late = await introduce(TCP4)
+    await watch.end(TOO_MANY_FROM_ADDRESS, await late.waitForEnd())
+    const another = await introduce(version1('TCP4 203.0.113.8 192.0.2.1 56324 5432'))
+    await another.waitForMessage('Z')
+    for (const client of [...others, late, another]) client.destroy()
+    await scene.waitForStatus('all to be gone', ({ sessions }) => sessions.active === 1)
   })
 
   it('a header cut off by a reset leaves nothing behind', async () => {
@@ -200,21 +205,15 @@ describe('a load balancer that sends', () => {
   })
 })
 
-describe('a stranger that sends a header', () => {
-  it.each([
-    ['version 1', TCP4],
-    ['version 2', TCP4_V2],
-  ])('is told that it is no startup packet, under its own address (%s)', async (_, header) => {
+describe('a stranger that sends', () => {
+  it.each(STRANGERS)('$name is told that it is no startup packet, under its own address', async (form) => {
+    await watch.begin(form)
     const since = scene.proxy.log.length
     const client = await connectFrom(STRANGER)
-    client.send(Buffer.concat([header, LOGIN]))
-    await client.waitForEnd()
-    expect(client.errors).toEqual([
-      expect.objectContaining({ S: 'FATAL', C: '08P01', M: 'invalid startup packet: length out of bounds' }),
-    ])
+    client.send(form.bytes)
+    const words = await client.waitForEnd()
     client.destroy()
-    expect(await waitForSessionLog(since, 'malformed-startup')).toMatchObject({ client: STRANGER })
-    await waitFor('the neighbour to be well', () => neighbour.rowCount > 0)
-    await neighbour.waitForMore(100)
+    await watch.end(form, words)
+    expect(await waitForSessionLog(since, form.counted)).toMatchObject({ client: STRANGER })
   })
 })

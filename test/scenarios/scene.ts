@@ -26,6 +26,7 @@ export interface SceneStatus {
     readonly sessions: number
     readonly upstream: string | null
     readonly lastSeenMs: number | null
+    readonly replayLagBytes: number | null
     readonly problem: string | null
   }[]
   readonly sessions: {

@@ -56,11 +56,12 @@ export class TlsStage {
     this.node1 = parts.cluster.node('node1')
   }
 
-  /** One listener for each sketch, which routes to the primary. Waits until that is proven. */
+  /** One listener for each sketch, which routes to the primary. Waits until that is proven. `more`: of every listener. */
   static async open(
     binaries: PostgresBinaries,
     sketches: Readonly<Record<string, ListenerSketch>>,
     proxy: Readonly<Record<string, unknown>> = {},
+    more: Readonly<Record<string, unknown>> = {},
   ): Promise<TlsStage> {
     const folder = mkdtempSync(join(tmpdir(), 'pgha-tls-'))
     // The server's user has to reach the certificates' folder, and nobody needs more.
@@ -83,6 +84,7 @@ export class TlsStage {
       const freed = await freePorts(names.length)
       const ports = new Map(names.map((name, index) => [name, freed[index] ?? 0]))
       const listeners = [...ports].map(([name, port]) => ({
+        ...more,
         address: `127.0.0.1:${port}`,
         tls: sketches[name]?.(files),
       }))

@@ -109,7 +109,7 @@ const ROWS: Readonly<Record<CloseReasonKind, Row>> = {
     level: 'warn',
   },
   'node-not-routable': {
-    reason: { kind: 'node-not-routable', node: 'node1', now: 'node2', why: 'is standby' },
+    reason: { kind: 'node-not-routable', node: 'node1', access: 'write', now: 'node2', why: 'is standby' },
     says: '57P01 terminating connection due to administrator command',
     detail: 'pgha-proxy: node1 is no longer primary (now node2)',
     level: 'warn',
@@ -142,8 +142,22 @@ describe('farewellFor', () => {
     })
   }
 
+  it('tells a reader what became of its standby', () => {
+    const why = 'was promoted'
+    const farewell = farewellFor({ kind: 'node-not-routable', node: 'node2', access: 'read', now: 'node2', why })
+
+    expect(textOf(farewell)).toBe('57P01 terminating connection due to administrator command')
+    expect(farewell?.detail).toBe('pgha-proxy: node2 was promoted')
+  })
+
   it('names no successor while there is none', () => {
-    const farewell = farewellFor({ kind: 'node-not-routable', node: 'node1', now: null, why: 'no longer listens' })
+    const farewell = farewellFor({
+      kind: 'node-not-routable',
+      node: 'node1',
+      access: 'write',
+      now: null,
+      why: 'no longer listens',
+    })
 
     expect(farewell?.detail).toBe('pgha-proxy: node1 is no longer primary')
   })

@@ -592,7 +592,8 @@ describe('standbys', () => {
     ['behind an impostor', ['P2+', 'S2<node4', 'S2<node1', 'P2-'], '2 node1'],
     ['in a circle', ['P2+', 'S2<node2', 'S2<node1'], '2 node1'],
   ])('serve no reads %s', (_, says, epoch) => {
-    const scenario = new Scenario({ nodes: says.length, epoch }).turn(says)
+    const before = ['P2+', 'S2<node1', 'S2<node1', 'S?'].slice(0, says.length)
+    const scenario = new Scenario({ nodes: says.length, epoch }).turn(before).turn(says)
     expect(readable(scenario)).toEqual(['node3'])
   })
 })

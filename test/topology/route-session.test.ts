@@ -84,14 +84,38 @@ describe('a standby listener', () => {
 })
 
 describe('a cancel request with an unknown key', () => {
-  it('goes to the primary alone from a primary listener, and to all that serve reads from the others', () => {
-    const { decision } = context(HEALTHY)
-    expect(cancelTargets({ route: 'primary' }, decision)).toEqual(['node1'])
-    expect(cancelTargets({ route: 'standby' }, decision)).toEqual(['node1', 'node2', 'node3'])
+  const targets = (route: RouteRequest['route'], scenario: Scenario) => cancelTargets({ route }, scenario.decision)
+  const cluster = (options: { readonly fenced?: string[] } = {}) =>
+    new Scenario({ nodes: 4, epoch: '1 node1', ...options }).turn(['P1+', 'S1<node1', 'S1<node1', 'W'])
+
+  it('goes to the primary alone from a primary listener, and to all that may have its session from the others', () => {
+    expect(targets('primary', cluster())).toEqual(['node1'])
+    expect(targets('standby', cluster())).toEqual(['node1', 'node2', 'node3'])
+    expect(targets('any', cluster())).toEqual(['node1', 'node2', 'node3'])
   })
 
-  it('goes nowhere without a primary', () => {
-    expect(cancelTargets({ route: 'primary' }, context(['R', 'S?', 'S?']).decision)).toEqual([])
+  it('goes where sessions run on in doubt, though nobody new is routed there', () => {
+    const inDoubt = cluster().repeat(['T', 'S1<node1', 'S1<node1', 'W'], 1000)
+    expect(inDoubt.verdict).toBe('uncertain')
+    expect(targets('primary', inDoubt)).toEqual(['node1'])
+  })
+
+  it('goes to a standby that has left the rotation and keeps its sessions', () => {
+    const left = cluster().turn(['P1+', 'S1<node1', 'S?', 'W'])
+    expect(left.decision?.nodes.get('node3')?.readable).toBe(false)
+    expect(targets('standby', left)).toEqual(['node1', 'node2', 'node3'])
+  })
+
+  it('goes to no node whose sessions were ended: one that is fenced, or no longer listens, or was the primary', () => {
+    expect(targets('standby', cluster({ fenced: ['node2'] }))).toEqual(['node1', 'node3'])
+    expect(targets('primary', cluster({ fenced: ['node1'] }))).toEqual([])
+    expect(targets('primary', cluster().repeat(['R', 'S?', 'S?', 'W'], 1000))).toEqual([])
+    expect(targets('primary', cluster().turn(['P1+', 'P2+', 'S?', 'W']).repeat(['R', 'P2+', 'S?', 'W'], 3000))).toEqual(
+      ['node2'],
+    )
+  })
+
+  it('goes nowhere before the first decision', () => {
     expect(cancelTargets({ route: 'primary' }, null)).toEqual([])
   })
 })

@@ -5,7 +5,7 @@
  * `S1<node1` standby streaming timeline 1 from node1 · `S?` standby without an upstream (`S?2`: has seen timeline 2) ·
  * `W` witness · `X` foreign, out of recovery · `B` 57P03 · `D` shutting down · `F` 53300 · `A` auth failure ·
  * `R` refused · `T` timeout · `N` dns · `Z` reset · `P1!` default_transaction_read_only on · `P1+r2` server started a
- * second time · `.` no news this turn.
+ * second time (`S?r2` as well) · `.` no news this turn.
  */
 import { decideTopology } from '../../src/topology/decide-topology.ts'
 import { addObservation, NO_EVIDENCE, type NodeEvidence } from '../../src/topology/evidence.ts'
@@ -174,10 +174,11 @@ export function answerOf(said: string, node: Member, members: readonly Member[])
       },
     }
   }
-  const orphan = /^S\?(\d+)?$/.exec(said)
+  const orphan = /^S\?(\d+)?(?:r(\d+))?$/.exec(said)
   if (orphan !== null) {
     return {
       ...base,
+      postmasterStartedAt: `${node.name}-${orphan[2] ?? '1'}`,
       inRecovery: true,
       timelineId: null,
       timelineIdAtLeast: Number(orphan[1] ?? 1),

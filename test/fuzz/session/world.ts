@@ -12,7 +12,7 @@ import type { SessionEnvironment } from '../../../src/net/session-environment.ts
 import { SessionRegistry } from '../../../src/net/session-registry.ts'
 import { createSharedLookup } from '../../../src/net/shared-lookup.ts'
 import type { CloseReasonKind } from '../../../src/session/close-reason.ts'
-import type { RouteRequest } from '../../../src/topology/route-session.ts'
+import { cancelTargets, type RouteRequest } from '../../../src/topology/route-session.ts'
 import { type DecisionSketch, decide } from '../../net/decision-builder.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { ensure } from '../target.ts'
@@ -110,7 +110,7 @@ export class World {
         if (this.forgotten.has(node)) return null
         return this.refusing.has(node) ? REFUSED : (transport.addresses.get(node) ?? null)
       },
-      cancelTargets: () => (this.admission.decision?.primary ? [this.admission.decision.primary] : []),
+      cancelTargets: (request) => cancelTargets(request, this.admission.decision),
       onHint: () => undefined,
       onDialed: () => undefined,
       admission: this.admission,

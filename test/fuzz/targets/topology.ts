@@ -124,8 +124,12 @@ function step(world: World, reader: ByteReader): void {
       // An operator's order, the only way down for an epoch.
       if (!reader.isRare(4)) return
       const node = reader.pick(NAMES)
-      const timelineId = world.evidence.get(node)?.lastAnswer?.answer.timelineId ?? null
-      if (timelineId !== null) world.state = { ...world.state, epoch: epochOf(node, timelineId) }
+      const { lastAnswer, failing } = world.evidence.get(node) ?? NO_EVIDENCE
+      // As the health loop has it: a node that does not answer, or is in recovery, is not accepted.
+      if (failing !== null || lastAnswer === null || lastAnswer.answer.inRecovery) return
+      const { timelineId, postmasterStartedAt } = lastAnswer.answer
+      const epoch = epochOf(node, timelineId ?? 1)
+      world.state = { ...world.state, epoch, pendingClaims: new Map(), unbrokenSince: postmasterStartedAt }
       return world.decide()
     }
     default: {
@@ -223,7 +227,24 @@ function isSameServer(a: string, b: string, { evidence }: World): boolean {
   return server !== null && server === serverOf(b)
 }
 
-function checkRouting(decision: Decision, { now }: World): void {
+/** Readers go to standbys of the epoch's cluster and timeline, never to one that follows somebody else. */
+function checkReader(node: string, decision: Decision, { evidence, members, state }: World): void {
+  ensure(decision.nodes.get(node)?.role === 'standby', 'readers go to standbys')
+  const answer = evidence.get(node)?.lastAnswer?.answer
+  const { epoch } = state
+  ensure(answer?.inRecovery === true && epoch !== null, 'a standby is in recovery, and there is an epoch')
+  ensure(node !== epoch.node, 'the node of the epoch is no standby')
+  ensure(answer.systemIdentifier === epoch.systemIdentifier, 'a standby is of the cluster')
+  ensure((answer.timelineId ?? epoch.timelineId) === epoch.timelineId, "a standby is on the epoch's timeline")
+  const { senderHost, senderPort, status } = answer.walReceiver ?? { senderHost: null, senderPort: null, status: null }
+  const upstream = members.find(({ address }) => address.host === senderHost && address.port === senderPort)
+  const said = upstream === undefined ? undefined : evidence.get(upstream.name)
+  if (status !== 'streaming' || upstream === undefined || upstream.name === epoch.node || said?.failing !== null) return
+  ensure(said.lastAnswer?.answer.inRecovery !== false, 'a standby does not follow somebody who is not the primary')
+}
+
+function checkRouting(decision: Decision, world: World): void {
+  const { now } = world
   const context = {
     decision,
     now,
@@ -236,9 +257,11 @@ function checkRouting(decision: Decision, { now }: World): void {
     const request = { route, fallback: 'primary', balance: 'round-robin', maxLagBytes: null } as const
     const routing = routeSession(request, context)
     if (routing.kind !== 'node') continue
-    ensure(now - decision.provenAt <= TTL_MS, 'I9: an old decision routes nobody')
+    const provenAt =
+      routing.access === 'write' ? decision.provenAt : world.evidence.get(routing.node)?.lastAnswer?.sentAt
+    ensure(now - (provenAt ?? 0) <= TTL_MS, 'I9: an old proof routes nobody')
     if (routing.access === 'write') ensure(routing.node === decision.primary, 'I1: who may write goes to the primary')
-    else ensure(decision.nodes.get(routing.node)?.role === 'standby', 'readers go to standbys')
+    else checkReader(routing.node, decision, world)
     const session = { node: routing.node, access: routing.access, isMovable: true, onPromotion: 'keep' } as const
     ensure(judgeSession(session, decision).kind === 'keep', 'whoever is routed now is not ended now')
     ensure(cancelTargets(request, decision).includes(routing.node), 'a cancel reaches every node that is routed to')
