@@ -24,6 +24,20 @@ export function formatAge(ageMs: number): string {
   return hours < 48 ? `${Math.floor(hours)} h` : `${Math.floor(hours / 24)} d`
 }
 
+/**
+ * `0.3 ms`, `120 ms`, `1.59 s`, `5 min 12 s`, `3 h 4 min`: how long something took, finer than an age.
+ */
+export function formatElapsed(elapsedMs: number): string {
+  const ms = Math.max(0, elapsedMs)
+  if (ms < 10) return `${Math.floor(ms * 10) / 10} ms`
+  if (ms < 1_000) return `${Math.floor(ms)} ms`
+  const seconds = ms / 1_000
+  if (seconds < 60) return `${(Math.floor(seconds * 100) / 100).toFixed(2)} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
 /** `1 session`, `2 sessions`. */
 export function formatCount(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`

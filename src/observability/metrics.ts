@@ -7,10 +7,10 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Clock } from '../ports.ts'
 import { HOLD_OUTCOMES, type HoldOutcome } from '../session/hold-queue.ts'
 import type { Observation } from '../topology/observation.ts'
-import type { Decision, Epoch, TopologyState } from '../topology/topology-state.ts'
-import { FailoverTimer } from './failover-timer.ts'
+import { elapsedMs, type FailoverRecord } from './failover-record.ts'
 import { NodeSeries } from './node-series.ts'
 import { addProcessMetrics } from './process-metrics.ts'
+import { EVENT_LABELS, type EventLabel } from './repmgr-events.ts'
 import { type MetricsSnapshot, StatusMetrics } from './status-metrics.ts'
 
 /** An answer to a scrape. */
@@ -28,12 +28,15 @@ const FIRST_SESSION_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2
 
 const RELOAD_RESULTS = ['success', 'failure'] as const
 
+/** What became of an operator's order: carried out, could not be, or was not accepted at all. */
+export const ORDER_RESULTS = ['done', 'failed', 'refused'] as const
+export type OrderOutcome = (typeof ORDER_RESULTS)[number]
+
 export class Metrics {
   readonly #clock: Clock
   readonly #registry = new Registry()
   readonly #status: StatusMetrics
   readonly #nodes: NodeSeries
-  readonly #failovers = new FailoverTimer()
   readonly #events: ReturnType<typeof createEventMetrics>
 
   constructor(clock: Clock) {
@@ -58,25 +61,21 @@ export class Metrics {
     this.#nodes.takeDial(node, errno)
   }
 
-  takeDecision(decision: Decision, state: TopologyState): void {
-    this.#failovers.takeDecision(decision, state)
-  }
-
-  /** An epoch is on disk. `isAwaited`: sessions were waiting for it. */
-  takeEpoch(epoch: Epoch, isAwaited: boolean): void {
-    const failover = this.#failovers.takeAcceptance(epoch, this.#clock.now(), isAwaited)
-    if (failover === null) return
-    this.#events.failovers.inc()
-    if (failover.sinceProofMs !== null) this.#events.failoverSeconds.observe(failover.sinceProofMs / 1000)
+  /** The newest record of the failover journal has changed; `before`: what it was, `null` when it is new. */
+  takeFailover(before: FailoverRecord | null, { from, to, times }: FailoverRecord): void {
+    if (from === null || to === null || times.proof === null) return
+    const isAccepted = times.proof !== before?.times.proof && to.node !== (before?.to ?? from).node
+    if (isAccepted) {
+      this.#events.failovers.inc()
+      if (times.proof.afterMs !== null) this.#events.failoverSeconds.observe(times.proof.afterMs / 1000)
+    }
+    const isFirst = times.firstRouted !== null && !before?.times.firstRouted
+    const tookMs = isFirst && to.node !== from.node ? elapsedMs(times.proof, times.firstRouted) : null
+    if (tookMs !== null) this.#events.firstSessionSeconds.observe(tookMs / 1000)
   }
 
   takeSaveFailure(): void {
     this.#events.epochWriteFailures.inc()
-  }
-
-  takeFirstRouted(node: string): void {
-    const sinceAcceptanceMs = this.#failovers.takeFirstRouted(node, this.#clock.now())
-    if (sinceAcceptanceMs !== null) this.#events.firstSessionSeconds.observe(sinceAcceptanceMs / 1000)
   }
 
   takeHoldEnd(outcome: HoldOutcome, waitedMs: number): void {
@@ -88,6 +87,15 @@ export class Metrics {
     this.#events.reloads.inc({ result: isDone ? 'success' : 'failure' })
     if (isDone) this.#noteConfigurationTaken()
     else this.#events.reloadSuccessful.set(0)
+  }
+
+  takeOrder(result: OrderOutcome): void {
+    this.#events.orders.inc({ result })
+  }
+
+  /** repmgr has told of an event. */
+  takeNotification(event: EventLabel): void {
+    this.#events.notifications.inc({ event })
   }
 
   /** Rejects when something cannot be collected; the next scrape is none the worse for it. */
@@ -112,6 +120,13 @@ function createEventMetrics(registry: Registry) {
     labelNames: ['result'],
   })
   for (const result of RELOAD_RESULTS) reloads.inc({ result }, 0)
+  const orders = new Counter({
+    registers,
+    name: 'pgha_orders_total',
+    help: 'Orders given over the admin address, by what became of them.',
+    labelNames: ['result'],
+  })
+  for (const result of ORDER_RESULTS) orders.inc({ result }, 0)
   const holdSeconds = new Histogram({
     registers,
     name: 'pgha_hold_wait_seconds',
@@ -120,8 +135,17 @@ function createEventMetrics(registry: Registry) {
     buckets: HOLD_SECONDS,
   })
   for (const outcome of HOLD_OUTCOMES) holdSeconds.zero({ outcome })
+  const notifications = new Counter({
+    registers,
+    name: 'pgha_notifications_total',
+    help: 'Events that repmgr told of by `pgha-proxy notify`.',
+    labelNames: ['event'],
+  })
+  for (const event of EVENT_LABELS) notifications.inc({ event }, 0)
   return {
     reloads,
+    orders,
+    notifications,
     holdSeconds,
     failovers: new Counter({
       registers,

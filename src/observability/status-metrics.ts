@@ -44,6 +44,7 @@ export class StatusMetrics {
     const gauges = this.#gauges
     gauges.build.set({ version: status.version }, 1)
     gauges.ready.set(isReady ? 1 : 0)
+    gauges.predecessors.set(status.predecessors.reduce((sum, { sessions }) => sum + sessions, 0))
     gauges.draining.set(status.draining ? 1 : 0)
     for (const state of TOPOLOGY_KINDS) gauges.state.set({ state }, status.state === state ? 1 : 0)
     gauges.changedAt.set(Date.parse(status.since) / 1000)
@@ -91,7 +92,7 @@ function createGauges(registry: Registry) {
   return {
     build: gauge('pgha_build_info', 'The version that runs; always 1.', 'version'),
     ready: gauge('pgha_ready', '1 when a primary is proven and the listeners are open, as in /readyz.'),
-    draining: gauge('pgha_draining', '1 while the proxy stops and admits nobody new.'),
+    draining: gauge('pgha_draining', '1 while the proxy stops or drains, and admits nobody new.'),
     state: gauge('pgha_decision_state', '1 for the state of the decision, 0 for the others.', 'state'),
     changedAt: gauge('pgha_decision_changed_timestamp_seconds', 'When state or primary last changed.'),
     primary: gauge('pgha_primary_info', 'The node that new sessions go to; no series: they wait.', 'node'),
@@ -105,6 +106,7 @@ function createGauges(registry: Registry) {
     seenAge: gauge('pgha_node_last_answer_age_seconds', 'Age of the last answer; no series: none yet.', 'node'),
     sessions: gauge('pgha_sessions', 'Sessions, held ones aside; no node: not there yet, or leaving.', 'listener', 'node'),
     sessionsMax: gauge('pgha_sessions_max', 'As configured: limits.max_sessions.'),
+    predecessors: gauge('pgha_predecessor_sessions', 'Sessions of processes that an upgrade has replaced.'),
     held: gauge('pgha_sessions_held', 'Sessions that wait for a node.', 'listener'),
     heldMax: gauge('pgha_sessions_held_max', 'As configured: hold.max_sessions; 0: nobody is ever held.'),
   }

@@ -6,12 +6,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { AdminServer } from '../../src/admin/admin-server.ts'
 import { ADMIN_TIMEOUT_MS, askAdmin } from '../../src/cli/admin-client.ts'
 import { status } from '../../src/cli/commands/status.ts'
 import { main } from '../../src/cli/main.ts'
-import { AdminServer } from '../../src/observability/admin-server.ts'
+import type { AdminAddress } from '../../src/config/config.ts'
 import type { Status } from '../../src/observability/status.ts'
 import type { OrderResult } from '../../src/probe/health-loop.ts'
+import { idleActions } from '../admin/admin-rig.ts'
+import { realClock } from '../probe/real-clock.ts'
 import { waitFor } from '../support/condition.ts'
 import { MINIMAL } from '../support/config-text.ts'
 import { freePort } from '../support/free-port.ts'
@@ -43,31 +46,34 @@ interface Proxy {
 }
 
 /** The admin server as the daemon has it, with a cluster that is only told of. */
-async function startProxy(options: { readonly token?: string | null } = {}): Promise<Proxy> {
+async function startProxy(
+  options: { readonly token?: string | null; readonly address?: AdminAddress } = {},
+): Promise<Proxy> {
   const proxy: Proxy = { url: '', orders: [], current: SERVING, result: { ok: true, message: 'it is done' } }
-  const take = (order: string) => async (node: string) => {
-    proxy.orders.push(`${order} ${node}`)
-    return proxy.result
-  }
   const server = new AdminServer({
-    address: { host: '127.0.0.1', port: 0 },
+    address: options.address ?? { kind: 'tcp', host: '127.0.0.1', port: 0 },
+    socketMode: 0o600,
     hosts: [],
     token: options.token === undefined ? TOKEN : options.token,
-    actions: {
+    clock: realClock,
+    actions: idleActions({
       status: () => proxy.current,
-      sessions: () => ({ total: 0, sessions: [], clients: [] }),
-      isReady: () => true,
-      metrics: async () => ({ contentType: 'text/plain', text: '' }),
-      accept: take('accept'),
-      fence: take('fence'),
-      unfence: take('unfence'),
-    },
+      carryOut: async ({ order, reason }) => {
+        const { kind, ...details } = order
+        const words = [kind, ...Object.values(details), ...(reason === null ? [] : [`because ${reason}`])]
+        proxy.orders.push(words.join(' '))
+        return proxy.result
+      },
+    }),
     onOrder: () => {},
+    onNotified: ({ notification }) => proxy.orders.push(`notify ${notification.event}`),
+    onRefused: () => {},
     onDefect: () => {},
   })
   await server.open()
   closers.push(() => server.close())
-  return Object.assign(proxy, { url: `http://${server.address}` })
+  const isUnix = options.address?.kind === 'unix'
+  return Object.assign(proxy, { url: isUnix ? server.address : `http://${server.address}` })
 }
 
 /** Anything else that speaks HTTP. `sockets` are those that are still open. */
@@ -194,7 +200,7 @@ describe('pgha-proxy status --watch', () => {
     expect(stdout).not.toContain('\x1b')
   })
 
-  it('redraws on a terminal, and gives the cursor back', async () => {
+  it('redraws on a screen of its own, and leaves the terminal as it was, with the last look on it', async () => {
     const { url } = await startProxy()
     let frames = 0
     const { stdout } = await watch(url, { isInteractive: true }, (text, stop) => {
@@ -202,9 +208,69 @@ describe('pgha-proxy status --watch', () => {
       if (frames === 2) stop.abort()
     })
     expect(stdout.split('\x1b[H').length - 1).toBe(3)
-    expect(stdout.startsWith('\x1b[?25l')).toBe(true)
-    expect(stdout.endsWith('\x1b[?25h')).toBe(true)
+    expect(stdout.startsWith('\x1b[?1049h\x1b[?7l\x1b[?25l')).toBe(true)
+    const [, after = ''] = stdout.split('\x1b[?25h\x1b[?7h\x1b[?1049l')
+    expect(after).toMatch(/^serving {2}node1 is primary on timeline 1\n(.|\n)*\n$/)
     expect(stdout).toContain(`pgha-proxy at ${url}`)
+  })
+
+  it.each(['q', '\x03'])('ends at the key %j, and reads no more keys', async (key) => {
+    const { url } = await startProxy()
+    const keys: { press: ((keys: string) => void) | null } = { press: null }
+    const terminal = fakeTerminal({
+      isInteractive: true,
+      onKeys: (listener) => {
+        keys.press = listener
+        return () => {
+          keys.press = null
+        }
+      },
+      onOut: (text) => {
+        if (!text.includes('\x1b[Hpgha-proxy at')) return
+        keys.press?.('x')
+        setImmediate(() => keys.press?.(key))
+      },
+    })
+    const stop = new AbortController().signal
+    const code = await status({ url, config: null, watch: true, explain: false, json: false, stop }, terminal)
+    expect(code).toBe(0)
+    expect(keys.press).toBeNull()
+    expect(terminal.stdout()).toContain('(q ends)')
+  })
+
+  it('ends at once also while a proxy that is frozen has its question', async () => {
+    const asked = Promise.withResolvers<void>()
+    const { url, sockets } = await startOther(() => asked.resolve())
+    const stop = new AbortController()
+    const terminal = fakeTerminal({ isInteractive: true })
+    const startedAt = performance.now()
+    const watching = status(
+      { url, config: null, watch: true, explain: false, json: false, stop: stop.signal },
+      terminal,
+    )
+    await asked.promise
+    stop.abort()
+    expect(await watching).toBe(0)
+    expect(performance.now() - startedAt).toBeLessThan(ADMIN_TIMEOUT_MS - 500)
+    expect(terminal.stdout()).not.toContain('no proxy answers')
+    await waitFor('the socket to be closed', () => sockets.size === 0)
+  })
+
+  it('shows no more lines than the terminal has', async () => {
+    const { url } = await startProxy()
+    const stop = new AbortController()
+    const terminal = fakeTerminal({
+      isInteractive: true,
+      rows: 6,
+      onOut: (text) => {
+        if (text.includes('serving')) stop.abort()
+      },
+    })
+    await status({ url, config: null, watch: true, explain: true, json: false, stop: stop.signal }, terminal)
+    const [, , frame = ''] = terminal.stdout().split('\x1b[H')
+    const lines = frame.split('\x1b[J')[0]?.trimEnd().split('\n') ?? []
+    expect(lines.length).toBe(5)
+    expect(lines.at(-1)).toMatch(/^… \d+ lines more/)
   })
 
   it('goes on while the proxy is away, and shows it when it is back', async () => {
@@ -290,15 +356,49 @@ describe('an order', () => {
     expect(stderr).not.toContain('wrong-one')
     const admin = `{ address: "${new URL(proxy.url).host}", token_file: ${write('token', 'wrong-one')} }`
     const file = write('ha.yaml', `${MINIMAL}\nadmin: ${admin}\n`)
-    expect((await run('fence', 'node1', '--config', file)).stderr).toContain('restart it, or give --token-file')
+    expect((await run('fence', 'node1', '--config', file)).stderr).toContain('reload it, or give --token-file')
     expect(proxy.orders).toEqual([])
+  })
+
+  it.each([
+    [['drain'], 'drain true'],
+    [['drain', '--off'], 'drain false'],
+    [['drain', '--reason', 'kernel update'], 'drain true because kernel update'],
+    [['probe'], 'probe '],
+    [['probe', 'node2'], 'probe node2'],
+    [['fence', 'node1', '--reason', 'its disk fails'], 'fence node1 because its disk fails'],
+  ])('%j reaches the proxy as "%s"', async (args, order) => {
+    const proxy = await startProxy()
+    const tokenFile = write('token', TOKEN)
+    expect(await run(...args, '--url', proxy.url, '--token-file', tokenFile)).toMatchObject({ code: 0, stderr: '' })
+    expect(proxy.orders).toEqual([order])
+  })
+
+  it('that the proxy cannot read says why, and what may be wrong', async () => {
+    const { url } = await startProxy()
+    const reason = 'x'.repeat(300)
+    const { code, stderr } = await run(
+      ...['drain', '--reason', reason, '--url', url, '--token-file', write('token', TOKEN)],
+    )
+    expect(code).toBe(1)
+    expect(stderr).toContain('refuses: reason must be one line of at most 200 characters')
+  })
+
+  it('after too many wrong tokens says how long to wait, and the right one goes through', async () => {
+    const { url } = await startProxy()
+    const give = async (token: string) => await run('drain', '--url', url, '--token-file', write('token', token))
+    for (let tries = 0; tries < 10; tries += 1) await give('wrong')
+    const { code, stderr } = await give('wrong')
+    expect(code).toBe(1)
+    expect(stderr).toContain('too many wrong tokens from this address\n  wait a minute')
+    expect((await give(TOKEN)).code).toBe(0)
   })
 
   it('to a proxy without a token says how to give it one', async () => {
     const { url } = await startProxy({ token: null })
     const { code, stderr } = await run('fence', 'node1', '--url', url, '--token-file', write('token', TOKEN))
     expect(code).toBe(1)
-    expect(stderr).toContain('takes no orders: it was started without an admin token\n  set admin.token_file')
+    expect(stderr).toContain('takes no orders: it has no admin token\n  set admin.token_file')
   })
 
   it('is done even if the proxy is silent afterwards', async () => {
@@ -308,6 +408,30 @@ describe('an order', () => {
     })
     const result = await run('fence', 'node1', '--url', url, '--token-file', write('token', TOKEN))
     expect(result).toEqual({ code: 0, stdout: 'fenced\n', stderr: '' })
+  })
+})
+
+describe('a proxy that is asked over a Unix socket', () => {
+  it('is found by --url and by the configuration, and takes orders', async () => {
+    const path = join(folder, 'with a space.sock')
+    const proxy = await startProxy({ address: { kind: 'unix', path } })
+    const named = ['--url', `unix:${path}`]
+    const file = write(
+      'ha.yaml',
+      `${MINIMAL}\nadmin: { address: "unix:${path}", token_file: ${write('token', TOKEN)} }\n`,
+    )
+    for (const way of [named, ['--config', file]]) {
+      expect(await run('status', ...way)).toMatchObject({ code: 0, stderr: '' })
+    }
+    expect((await run('fence', 'node1', '--config', file)).code).toBe(0)
+    expect(proxy.orders).toEqual(['fence node1'])
+  })
+
+  it('is named when nobody answers there', async () => {
+    const path = join(folder, 'nobody.sock')
+    const { code, stderr } = await run('status', '--url', `unix:${path}`)
+    expect(code).toBe(1)
+    expect(stderr).toContain(`no proxy answers at unix:${path}: there is no such socket`)
   })
 })
 

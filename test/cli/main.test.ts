@@ -8,7 +8,7 @@ async function run(...args: string[]): Promise<{ code: number; stdout: string; s
   return { code, stdout: terminal.stdout(), stderr: terminal.stderr() }
 }
 
-const COMMANDS = ['check', 'status', 'accept', 'fence', 'unfence', 'init'] as const
+const COMMANDS = ['check', 'status', 'failovers', 'accept', 'fence', 'unfence', 'init'] as const
 
 describe('the command line', () => {
   it('names every command, examples and the exit codes', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatAge, formatBytes, formatCount } from '../../src/cli/quantities.ts'
+import { formatAge, formatBytes, formatCount, formatElapsed } from '../../src/cli/quantities.ts'
 import { wrap } from '../../src/cli/wrap.ts'
 
 describe('quantities', () => {
@@ -22,6 +22,16 @@ describe('quantities', () => {
     [3 * 3_600_000 + 1, '3 h'],
     [50 * 3_600_000, '2 d'],
   ])('says %d ms as %s', (ageMs, text) => expect(formatAge(ageMs)).toBe(text))
+
+  it.each([
+    [-1, '0 ms'],
+    [0.37, '0.3 ms'],
+    [120.4, '120 ms'],
+    [1_599, '1.59 s'],
+    [59_999, '59.99 s'],
+    [312_000, '5 min 12 s'],
+    [11_040_000, '3 h 4 min'],
+  ])('says that %d ms took %s', (elapsedMs, text) => expect(formatElapsed(elapsedMs)).toBe(text))
 
   it('counts one thing and several', () => {
     expect([formatCount(0, 'session'), formatCount(1, 'session'), formatCount(2, 'session')]).toEqual([

@@ -8,7 +8,19 @@ import { setUpMetrics } from './metrics-rig.ts'
 const DOCS = join(import.meta.dirname, '..', '..', 'docs', 'metrics.md')
 
 /** Values of each are known beforehand, or are names in the configuration. `le` is the histograms' own. */
-const LABELS = ['class', 'direction', 'listener', 'node', 'outcome', 'reason', 'result', 'role', 'state', 'version']
+const LABELS = [
+  'class',
+  'direction',
+  'event',
+  'listener',
+  'node',
+  'outcome',
+  'reason',
+  'result',
+  'role',
+  'state',
+  'version',
+]
 
 /** What is neither a time nor a size has no unit: counts, states, timelines. */
 const BASE_UNITS = /_(?:seconds|bytes)(?:_total)?$/
@@ -90,7 +102,7 @@ describe('our metrics', () => {
 
   it('have no label value in docs/metrics.md that does not exist, and all that do', () => {
     const text = readFileSync(DOCS, 'utf8')
-    const closed = ['class', 'direction', 'outcome', 'result', 'role', 'state']
+    const closed = ['class', 'direction', 'event', 'outcome', 'result', 'role', 'state']
     const values = families.flatMap(([name, { samples }]) =>
       samples.flatMap(({ labels }) =>
         Object.entries(labels).flatMap(([label, value]) => (closed.includes(label) ? [[name, value] as const] : [])),

@@ -4,6 +4,7 @@
  */
 
 import { DecisionLog } from '../../src/daemon/decision-log.ts'
+import { FailoverRecorder } from '../../src/daemon/failover-recorder.ts'
 import { ServiceReporter } from '../../src/daemon/service-reporter.ts'
 import { NO_SYSTEMD } from '../../src/daemon/systemd-environment.ts'
 import { admissionEvents, healthEvents } from '../../src/daemon/tell-events.ts'
@@ -56,11 +57,19 @@ export function setUpMetrics(
     intervalMs: 500,
     fastIntervalMs: 50,
   }
-  const admission = new Admission({
+  const failovers = new FailoverRecorder({
+    clock,
+    logger,
+    file: { path: '/failovers.json', load: async () => ({ kind: 'absent' }), save: async () => {} },
+    admission: () => admission,
+    registry,
+    onChange: (before, after) => metrics.takeFailover(before, after),
+  })
+  const admission: Admission = new Admission({
     clock,
     registry,
     settings: { holdSessionsMax: 100, releaseRate: 1000, decisionTtlMs: 5000 },
-    events: admissionEvents({ logger, metrics }),
+    events: admissionEvents({ logger, metrics, failovers }),
   })
   const service = new ServiceReporter({
     systemd: NO_SYSTEMD,
@@ -83,11 +92,14 @@ export function setUpMetrics(
       logger,
       decisionLog: new DecisionLog(logger),
       metrics,
+      failovers,
       service,
       stateFilePath: '/state.json',
     }),
   })
   let sessions: SessionFigures = registry.figures
+  // Its store answers at once: before the first node does.
+  void failovers.restore(restored.epoch)
   health.start()
 
   const text = async (): Promise<string> => {
@@ -97,6 +109,7 @@ export function setUpMetrics(
       state,
       members: current,
       evidence,
+      policy: POLICY,
       sessionCountOn: () => 0,
       sessions: { active: 0, held: admission.heldCount, accepted: 0, ended: registry.endedCounts },
       listeners: [LISTENER],

@@ -21,7 +21,7 @@ const ROOT = join(import.meta.dirname, '..', '..')
 describe('an alert', () => {
   it.each(readAlerts())('$alert names a heading of our documentation, and says how bad it is', (alert) => {
     const { severity } = alert.labels
-    const [, file = '', heading = ''] = /^(docs\/[\w-]+\.md), "(.+)"$/.exec(alert.annotations.runbook) ?? []
+    const [, file = '', heading = ''] = /^(docs\/[\w/-]+\.md), "(.+)"$/.exec(alert.annotations.runbook) ?? []
     const headings = readFileSync(join(ROOT, file), 'utf8')
       .split('\n')
       .filter((line) => line.startsWith('## '))

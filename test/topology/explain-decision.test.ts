@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decideTopology } from '../../src/topology/decide-topology.ts'
 import { explainDecision } from '../../src/topology/explain-decision.ts'
@@ -219,6 +220,48 @@ const CASES: readonly Case[] = [
     afterwards: { rounds: [[['P1+', 'P2-', 'S?'], 50]], verdict: 'serving node2' },
   },
   {
+    rule: 'incumbent-missing',
+    what: 'row 4: silent, its standbys still say that they stream',
+    epoch: '1 node1',
+    rounds: [
+      [HEALTHY, 50],
+      [['T', 'S1<node1', 'S1<node1'], 200],
+    ],
+    says: ['node1 answering as primary on timeline 1 or above', 'node2 or node3 takes over'],
+    not: ['pgha-proxy accept'],
+    afterwards: { rounds: [[['T', 'P2+', 'S1<node1'], 50]], verdict: 'serving node2' },
+  },
+  {
+    rule: 'incumbent-missing',
+    what: 'row 19: shutting down',
+    epoch: '1 node1',
+    rounds: [
+      [HEALTHY, 50],
+      [['D', 'S1<node1', 'S1<node1'], 50],
+    ],
+    says: ['node1 answering as primary on timeline 1 or above'],
+    afterwards: { rounds: [[HEALTHY, 50]], verdict: 'serving node1' },
+  },
+  {
+    rule: 'incumbent-missing',
+    what: 'row 22: the incumbent was initialised anew',
+    epoch: '1 node1',
+    rounds: [[['X', 'S1<node1', 'S1<node1'], 50]],
+    says: ['node2 or node3 takes over', '`pgha-proxy accept node1`, to pin the cluster of that node'],
+    afterwards: { rounds: [[['X', 'P2-', 'S?'], 50]], verdict: 'serving node2' },
+  },
+  {
+    rule: 'contested',
+    what: 'row 18: the incumbent and a second promotion from the same point',
+    epoch: '2 node2',
+    rounds: [
+      [['R', 'P2+', 'S2<node2'], 50],
+      [['R', 'P2+', 'P2-'], 50],
+    ],
+    says: ['Sessions stay on node2. It is over when node3 stops, or becomes a standby', '`pgha-proxy accept node3`'],
+    afterwards: { rounds: [[['R', 'P2+', 'S2<node2'], 50]], verdict: 'serving node2' },
+  },
+  {
     rule: 'majority',
     what: 'no majority of three',
     epoch: '1 node1',
@@ -283,6 +326,60 @@ describe('what would change a decision', () => {
   it('is said for every rule there is', () => {
     const accepting = ['cold-accept', 'higher-own', 'higher-sanctioned', 'higher-incumbent-gone', 'higher-grace-passed']
     expect(new Set([...CASES.map(({ rule }) => rule), ...accepting])).toEqual(new Set(RULES))
+  })
+})
+
+describe('whatever the nodes say', () => {
+  const SAID = [
+    'P1+',
+    'P1-',
+    'P2+',
+    'P2-',
+    'P3',
+    'S1<node1',
+    'S2<node2',
+    'S?',
+    'S?3',
+    'W',
+    'X',
+    'B',
+    'D',
+    'F',
+    'R',
+    'T',
+  ]
+  const turn = fc.tuple(...Array.from({ length: 3 }, () => fc.constantFrom(...SAID, '.')))
+
+  it('something is said, and every order in it is one that would be taken', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(undefined, '1 node1', '2 node2', '3 node9'),
+        fc.subarray(['node1', 'node2'], { maxLength: 1 }),
+        fc.boolean(),
+        fc.array(fc.tuple(turn, fc.constantFrom(50, 150, 2500)), { minLength: 1, maxLength: 6 }),
+        (epoch, fenced, majority, rounds) => {
+          const scenario = scenarioOf({ fenced, majority, ...(epoch && { epoch }) })
+          for (const [says, afterMs] of rounds) scenario.turn(says, afterMs)
+          const outlook = explainDecision(inputOf(scenario), decisionOf(scenario))
+          expect(outlook.length).toBeGreaterThan(0)
+          for (const [, order, node = ''] of outlook.join('\n').matchAll(/`pgha-proxy (\w+) (\w+)`/g)) {
+            const known = scenario.evidence.get(node)
+            const isFenced = scenario.state.fenced.has(node)
+            if (order === 'unfence') expect(isFenced).toBe(true)
+            if (order === 'fence') expect(node).toBe(scenario.decision?.primary)
+            if (order !== 'accept') continue
+            expect({ isFenced, failing: known?.failing, inRecovery: known?.lastAnswer?.answer.inRecovery }).toEqual({
+              isFenced: false,
+              failing: null,
+              inRecovery: false,
+            })
+            expect(scenario.role(node)).not.toBe('witness')
+          }
+          for (const sentence of outlook)
+            expect(sentence).not.toMatch(/undefined|null|NaN|\bit is accepted when|nobody (takes|stop)/)
+        },
+      ),
+    )
   })
 })
 

@@ -19,6 +19,12 @@ const ERASE_LINE_END = '\x1b[K'
 const ERASE_BELOW = '\x1b[J'
 const HIDE_CURSOR = '\x1b[?25l'
 const SHOW_CURSOR = '\x1b[?25h'
+/** A screen of its own: what was on the terminal before is there again afterwards. Long lines are cut, not broken. */
+const ENTER_SCREEN = '\x1b[?1049h\x1b[?7l'
+const LEAVE_SCREEN = '\x1b[?7h\x1b[?1049l'
+
+/** Those that end the watch: q, and Ctrl-C, which is a key like any other while keys are read one by one. */
+const STOP_KEYS = ['q', 'Q', '\x03']
 
 export interface StatusOptions extends TargetOptions {
   readonly watch: boolean
@@ -44,30 +50,39 @@ export async function status(options: StatusOptions, terminal: Terminal): Promis
 
 /**
  * Redraws on a terminal, appends elsewhere, until it is stopped. A proxy that does not answer is what one may be waiting
- * for, so it goes on. The exit code is that of the last look.
+ * for, so it goes on. The exit code is that of the last look, which stays on the
+ * terminal; 0 when there was none.
  */
 async function watch(url: URL, options: StatusOptions, terminal: Terminal): Promise<ExitCode> {
-  const { stop } = options
   const redraws = terminal.isInteractive && !options.json
-  let exitCode: ExitCode = EXIT_CODES.ok
-  if (redraws) terminal.out(`${HIDE_CURSOR}${CURSOR_HOME}${ERASE_BELOW}`)
+  const keys = new AbortController()
+  const stop = AbortSignal.any([options.stop, keys.signal])
+  let last: Frame = { text: '', exitCode: EXIT_CODES.ok }
+  let releaseKeys: (() => void) | undefined
+  if (redraws) {
+    terminal.out(`${ENTER_SCREEN}${HIDE_CURSOR}${CURSOR_HOME}${ERASE_BELOW}`)
+    releaseKeys = terminal.onKeys?.((pressed) => {
+      if (STOP_KEYS.some((key) => pressed.includes(key))) keys.abort()
+    })
+  }
   try {
     while (!stop.aborted) {
-      const frame = await lookOrTell(url, options, terminal)
-      exitCode = frame.exitCode
-      // An answer that took until Ctrl-C is not drawn over what the shell says next.
-      if (!stop.aborted)
-        terminal.out(redraws ? onScreen(frame.text, url) : `${frame.text}\n${options.json ? '' : '\n'}`)
+      const frame = await lookOrTell(url, { ...options, stop }, terminal)
+      // Given up in the middle of it: that says nothing of the proxy.
+      if (stop.aborted) break
+      last = frame
+      terminal.out(redraws ? onScreen(frame.text, url, terminal) : `${frame.text}\n${options.json ? '' : '\n'}`)
       await delay(WATCH_INTERVAL_MS, undefined, { signal: stop }).catch(() => undefined)
     }
   } finally {
-    if (redraws) terminal.out(SHOW_CURSOR)
+    releaseKeys?.()
+    if (redraws) terminal.out(`${SHOW_CURSOR}${LEAVE_SCREEN}${last.text === '' ? '' : `${last.text}\n`}`)
   }
-  return exitCode
+  return last.exitCode
 }
 
-async function look(url: URL, { explain, json }: StatusOptions, terminal: Terminal): Promise<Frame> {
-  const { statusCode, body } = await askAdmin(url, { method: 'GET', path: 'api/status' })
+async function look(url: URL, { explain, json, stop }: StatusOptions, terminal: Terminal): Promise<Frame> {
+  const { statusCode, body } = await askAdmin(url, { method: 'GET', path: 'api/status', signal: stop })
   const shown = statusCode === 200 ? parseStatus(body) : null
   if (shown === null) throw notAStatus(url, statusCode, textOf(body, 'error'))
   return {
@@ -86,9 +101,13 @@ async function lookOrTell(url: URL, options: StatusOptions, terminal: Terminal):
   }
 }
 
-function onScreen(text: string, url: URL): string {
-  const title = `pgha-proxy at ${formatAdminUrl(url)}, ${new Date().toTimeString().slice(0, 8)} (Ctrl-C ends)`
+function onScreen(text: string, url: URL, { rows = null, onKeys }: Terminal): string {
+  const ends = onKeys === undefined ? 'Ctrl-C ends' : 'q ends'
+  const title = `pgha-proxy at ${formatAdminUrl(url)}, ${new Date().toTimeString().slice(0, 8)} (${ends})`
   const lines = [title, '', ...text.split('\n')]
+  // One line more than fits would scroll the first one away.
+  const room = rows === null ? lines.length : Math.max(3, rows - 1)
+  if (lines.length > room) lines.splice(room - 1, lines.length, `… ${lines.length - room + 1} lines more`)
   return `${CURSOR_HOME}${lines.map((line) => `${line}${ERASE_LINE_END}\n`).join('')}${ERASE_BELOW}`
 }
 

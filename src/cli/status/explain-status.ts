@@ -1,6 +1,6 @@
 /**
- * `status --explain`: what each node last said, and what would change the decision, as far as the status tells. Pure.
- * The rules it puts into words are those of docs/decision.md; it decides nothing.
+ * `status --explain`: what each node said and what followed from it, then what would change the decision. Pure. The
+ * sentences of the outlook are the proxy's own; this puts them on a screen.
  */
 import type { NodeStatus } from '../../observability/status.ts'
 import { addNames } from '../../topology/describe.ts'
@@ -12,6 +12,9 @@ import { wrap } from '../wrap.ts'
 import type { ShownStatus } from './parse-status.ts'
 
 const EVIDENCE_INDENT = '    '
+
+/** Where nobody expects a session that could write. */
+const ENDS_ANYWAY: ReadonlySet<NodeRole> = new Set(['standby', 'witness'])
 
 /** Two lines or more for each node. */
 export function explainNodes({ nodes, systemIdentifier }: ShownStatus, { paint, columns }: Layout): string[] {
@@ -26,8 +29,26 @@ export function explainNodes({ nodes, systemIdentifier }: ShownStatus, { paint, 
 }
 
 function describeEvidence(node: NodeStatus, pinned: string | null): string[] {
-  const problem = node.problem === null ? [] : [`problem: ${node.problem}`]
-  if (node.lastSeenMs === null) return ['it has not answered since the proxy started', ...problem]
+  return [
+    ...describeAnswer(node, pinned),
+    ...describeClaim(node),
+    ...(node.repmgr === 'denied' ? ['its repmgr rows may not be read'] : []),
+    ...(node.repmgr === 'absent' ? ['it has no repmgr rows'] : []),
+    ...(node.votesFor === null ? [] : [`its repmgr rows name ${node.votesFor} as the primary`]),
+    ...(node.failing === null
+      ? []
+      : [
+          `failing for ${formatAge(node.failing.forMs)}, the last ${formatCount(node.failing.count, 'probe')}: ${node.failing.failure}`,
+        ]),
+    ...(node.problem === null ? [] : [`problem: ${node.problem}`]),
+    ...(node.endsSessions === null || ENDS_ANYWAY.has(node.role)
+      ? []
+      : [`sessions that could write are ended there: it ${node.endsSessions}`]),
+  ]
+}
+
+function describeAnswer(node: NodeStatus, pinned: string | null): string[] {
+  if (node.lastSeenMs === null) return ['it has not answered since the proxy started']
   const parts = [
     node.inRecovery === true ? 'in recovery' : 'not in recovery',
     ...(node.timelineId === null ? [] : [`timeline ${node.timelineId}`]),
@@ -39,79 +60,52 @@ function describeEvidence(node: NodeStatus, pinned: string | null): string[] {
     node.systemIdentifier === null || node.systemIdentifier === pinned
       ? []
       : [`system identifier ${node.systemIdentifier}${pinned === null ? '' : `, the cluster's is ${pinned}`}`]
-  return [`${formatAge(node.lastSeenMs)} ago it said: ${parts.join(', ')}`, ...identifier, ...problem]
+  return [`${formatAge(node.lastSeenMs)} ago it said: ${parts.join(', ')}`, ...identifier]
 }
 
-/** Roles of nodes that are up, out of recovery, and not believed. What an unreachable one last said is no claim. */
-const UNACCEPTED: ReadonlySet<NodeRole> = new Set(['unknown', 'stale-primary', 'impostor', 'foreign'])
+const AGAINST = { below: ', below the accepted one', same: ', the accepted one', above: ', above the accepted one' }
+
+function describeClaim({ claim }: NodeStatus): string[] {
+  if (claim === null) return []
+  const against = claim.against === null ? '' : AGAINST[claim.against]
+  const own = claim.confirmed ? 'its own repmgr row says so' : 'no repmgr row of its own says so'
+  const waits = claim.latched
+    ? '; time does not resolve it'
+    : claim.graceLeftMs === null
+      ? ''
+      : `; ${formatAge(claim.graceLeftMs)} of policy.grace left`
+  return [`claims to be primary on timeline ${claim.timelineId}${against}; ${own}${waits}`]
+}
+
+/** How the decision came about: `[word, text]`, one a line. */
+export function explainBasis(status: ShownStatus): [string, string][] {
+  const { rule, epoch, nodes } = status
+  const claimants = nodes.flatMap(({ name, claim }) =>
+    claim === null ? [] : [`${name} on timeline ${claim.timelineId}${claim.confirmed ? '' : ' (no row says so)'}`],
+  )
+  const voted = [...new Set(nodes.flatMap(({ votesFor }) => (votesFor === null ? [] : [votesFor])))]
+  const votes = voted.map((candidate) => {
+    const voters = nodes.filter(({ votesFor }) => votesFor === candidate).map(({ name }) => name)
+    return `${candidate} by ${addNames(voters)}`
+  })
+  return [
+    ...(rule === null ? [] : [['rule', rule] satisfies [string, string]]),
+    [
+      'epoch',
+      epoch === null
+        ? 'none: nothing was accepted yet'
+        : `${epoch.node} on timeline ${epoch.timelineId} of ${epoch.systemIdentifier}, accepted ${epoch.at}`,
+    ],
+    ['claimants', claimants.length === 0 ? 'none' : claimants.join(', ')],
+    ['votes', votes.length === 0 ? 'none: no repmgr rows' : votes.join('; ')],
+  ]
+}
 
 /** What an operator can wait for or do, one sentence a line. */
-export function explainOutlook(status: ShownStatus): string[] {
-  const fenced = namesOf(status, ({ role }) => role === 'fenced')
+export function explainOutlook({ outlook, draining }: ShownStatus): string[] {
   const lines = [
-    ...outlookOfState(status),
-    ...(fenced.length === 0
-      ? []
-      : [`${addNames(fenced)}: fenced by an operator until \`pgha-proxy unfence ${fenced[0] ?? 'NODE'}\`.`]),
-    ...(status.draining ? ['The proxy is draining: it takes no new sessions, whatever the decision.'] : []),
+    ...(outlook ?? ['This proxy is of an older version and does not say.']),
+    ...(draining ? ['The proxy is draining: it takes no new sessions, whatever the decision.'] : []),
   ]
   return lines.map(printable)
-}
-
-function outlookOfState(status: ShownStatus): string[] {
-  const { state, primary, incumbent, timelineId } = status
-  const above = timelineId === null ? '' : ` above ${timelineId}`
-  const takeover = `Another node takes over when it leaves recovery on a timeline${above}: at once when its own repmgr row says primary${
-    incumbent === null ? '' : ` or ${incumbent} is provably gone`
-  }, else after policy.grace.`
-  const claimants = namesOf(status, ({ role, inRecovery }) => inRecovery === false && UNACCEPTED.has(role))
-  const accept = acceptLine(claimants)
-  switch (state) {
-    case 'serving':
-      return [
-        `New sessions wait as soon as ${incumbent ?? 'the primary'} cannot be reached; running ones stay while that proves nothing.`,
-        `Its sessions end when it proves to be something else than the primary, when its port refuses connections twice, or on \`pgha-proxy fence ${incumbent ?? 'NODE'}\`.`,
-        takeover,
-      ]
-    case 'uncertain':
-      return [
-        `New sessions go on when ${incumbent ?? 'the primary'} answers as primary again${timelineId === null ? '' : ` on timeline ${timelineId}`}.`,
-        takeover,
-        ...accept,
-      ]
-    case 'no-primary':
-      return [
-        incumbent === null
-          ? 'New sessions go on when one node, and only one, proves to be primary and at least half of the members can be asked.'
-          : `New sessions go on when ${incumbent} comes back as primary${timelineId === null ? '' : ` on timeline ${timelineId}`}.`,
-        ...(incumbent === null ? [] : [takeover]),
-        ...accept,
-      ]
-    case 'split-brain':
-      return [
-        primary === null
-          ? 'New sessions wait: nothing that the nodes say tells which of them is right.'
-          : `Sessions stay on ${primary}, and nobody is moved to the other.`,
-        'It ends when one of them stops, becomes a standby, or its repmgr row settles it (repmgr primary register --force).',
-        ...(accept.length > 0 ? accept : ['Or decide yourself: `pgha-proxy accept NODE`; stop the other one first.']),
-      ]
-    default: {
-      const unhandled: never = state
-      return unhandled
-    }
-  }
-}
-
-function acceptLine(claimants: readonly string[]): string[] {
-  const [first] = claimants
-  if (first === undefined) return []
-  const names = addNames(claimants)
-  const verb = claimants.length === 1 ? 'claims' : 'claim'
-  return [
-    `${names} ${verb} to be primary. If you know that ${claimants.length === 1 ? 'it is right' : 'one is right'}: \`pgha-proxy accept ${claimants.length === 1 ? first : 'NODE'}\`; what the others have written since is not in it.`,
-  ]
-}
-
-function namesOf({ nodes }: ShownStatus, isMeant: (node: NodeStatus) => boolean): string[] {
-  return nodes.filter(isMeant).map(({ name }) => name)
 }

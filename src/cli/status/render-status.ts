@@ -4,7 +4,7 @@ import { toneOfState } from '../paint.ts'
 import { formatAge, formatCount } from '../quantities.ts'
 import { type Layout, printable } from '../table.ts'
 import { wrap } from '../wrap.ts'
-import { explainNodes, explainOutlook } from './explain-status.ts'
+import { explainBasis, explainNodes, explainOutlook } from './explain-status.ts'
 import type { ShownStatus } from './parse-status.ts'
 
 export interface RenderStatusOptions extends Layout {
@@ -13,6 +13,9 @@ export interface RenderStatusOptions extends Layout {
   /** Wall time, for how long the state has been what it is. */
   readonly now: Date
 }
+
+/** `  claimants  ` */
+const BASIS_INDENT = ' '.repeat(13)
 
 /** `serving  node1 is primary on timeline 3`, without a newline at the end. */
 export function renderState({ state, reason }: Pick<ShownStatus, 'state' | 'reason'>, layout: Layout): string {
@@ -29,6 +32,8 @@ export function indentOf(state: string): string {
 export function renderStatus(status: ShownStatus, options: RenderStatusOptions): string {
   const { paint, columns, explain, now } = options
   const lines = [renderState(status, options), `${indentOf(status.state)}${paint('faint', describeProxy(status, now))}`]
+  const earlier = status.predecessors.map((process) => paint('faint', describePredecessor(process)))
+  lines.push(...earlier.map((text) => `${indentOf(status.state)}${text}`))
   const rows = status.nodes.map((node) => ({ ...node, serverVersion: null }))
   const table = renderNodeTable(rows, options)
   lines.push('', ...table)
@@ -40,6 +45,12 @@ export function renderStatus(status: ShownStatus, options: RenderStatusOptions):
   }
   if (explain) {
     lines.push('', paint('faint', 'EVIDENCE'), ...explainNodes(status, options))
+    const basis = explainBasis(status).flatMap(([word, text]) =>
+      wrap(printable(text), columns, BASIS_INDENT).map((line, index) =>
+        index === 0 ? `  ${paint('faint', word.padEnd(BASIS_INDENT.length - 2))}${line}` : line,
+      ),
+    )
+    lines.push('', paint('faint', 'DECISION'), ...basis)
     const outlook = explainOutlook(status).flatMap((sentence) => {
       return wrap(sentence, columns, '    ').map((line, index) => (index === 0 ? `  - ${line}` : line))
     })
@@ -58,6 +69,10 @@ function describeProxy({ since, sessions, draining, version, uptimeSeconds }: Sh
     `pgha-proxy ${printable(version)}, up ${formatAge(uptimeSeconds * 1_000)}`,
   ]
   return parts.join(', ')
+}
+
+function describePredecessor({ pid, version, sessions }: ShownStatus['predecessors'][number]): string {
+  return `${formatCount(sessions, 'session')} more in the process before the upgrade (${pid}, ${printable(version)})`
 }
 
 /**

@@ -103,7 +103,10 @@ describe('--explain', () => {
         'EVIDENCE',
         '  node1  unreachable at 127.0.0.1:5432, 0 sessions',
         '    419 ms ago it said: not in recovery, timeline 1, written up to 0/5000060',
+        '    its repmgr rows name node1 as the primary',
+        '    failing for 320 ms, the last 3 probes: refused',
         '    problem: refuses connections: R',
+        '    sessions that could write are ended there: it no longer listens',
         '  node2  standby at 127.0.0.2:5432, 0 sessions',
         '    119 ms ago it said: in recovery, received up to 0/5000060',
       ].join('\n'),
@@ -122,66 +125,47 @@ describe('--explain', () => {
     expect(text).toContain("system identifier 7999999999999999999, the cluster's is 7000000000000000001")
   })
 
-  it.each([
-    {
-      what: 'serving: what ends it',
-      of: HEALTHY,
-      says: [
-        'New sessions wait as soon as node1 cannot be reached',
-        '`pgha-proxy fence node1`',
-        'on a timeline above 3',
-      ],
-    },
-    {
-      what: 'primary killed: who may take over',
-      of: KILLED,
-      says: ['New sessions go on when node1 comes back as primary on timeline 1', 'on a timeline above 1: at once'],
-    },
-    {
-      what: 'primary silent',
-      of: { epoch: '1 node1', turns: [['P1+', 'S1<node1'], ...Array.from({ length: 9 }, () => ['T', 'S1<node1'])] },
-      says: ['New sessions go on when node1 answers as primary again on timeline 1', 'else after policy.grace'],
-    },
-    {
-      what: 'only a stale primary is left: the order that would take it',
-      of: {
-        epoch: '2 node2',
-        turns: [
-          ['P1+', 'R'],
-          ['P1+', 'R'],
-        ],
-      },
-      says: ['node1 claims to be primary. If you know that it is right: `pgha-proxy accept node1`'],
-    },
-    {
-      what: 'two on one timeline, nobody served',
-      of: { turns: [['P1+', 'P1-']] },
-      says: ['nothing that the nodes say tells which of them is right', '`pgha-proxy accept NODE`'],
-    },
-    {
-      what: 'two on one timeline, the incumbent served',
-      of: {
+  it('says what a claim rests on, whom the rows name, and since when a node fails', () => {
+    const text = screen(
+      {
         epoch: '1 node1',
-        turns: [
-          ['P1+', 'S1<node1'],
-          ['P1+', 'P1-'],
-        ],
+        turns: [['P1+', 'S1<node1'], ...Array.from({ length: 4 }, () => ['T', 'P2-'])],
       },
-      says: ['Sessions stay on node1, and nobody is moved to the other', '`pgha-proxy accept node2`'],
-    },
-    {
-      what: 'cold start with too few nodes',
-      of: { turns: [['S?', 'R', 'R']] },
-      says: ['one node, and only one, proves to be primary and at least half of the members can be asked'],
-    },
-    {
-      what: 'fenced by an operator: how it ends',
-      of: { epoch: '1 node1', fenced: ['node1'], turns: [['P1+', 'S1<node1']] },
-      says: ['node1: fenced by an operator until `pgha-proxy unfence node1`'],
-    },
-  ] as { what: string; of: StatusOptions; says: string[] }[])('tells what would change it: $what', ({ of, says }) => {
-    const [, outlook = ''] = screen(of, { explain: true }).split('WHAT WOULD CHANGE THIS\n')
-    for (const sentence of says) expect(outlook).toContain(sentence)
+      { explain: true },
+    )
+    expect(text).toContain(
+      '    its repmgr rows name node1 as the primary\n    failing for 420 ms, the last 4 probes: timeout',
+    )
+    expect(text).toContain(
+      '    claims to be primary on timeline 2, above the accepted one; no repmgr row of its own says so; 1.7 s of policy.grace left',
+    )
+    expect(screen(RETURNED, { explain: true })).toContain(
+      '    sessions that could write are ended there: it is a stale primary on an older timeline',
+    )
+  })
+
+  it('says what the decision rests on: rule, epoch, claimants, votes', () => {
+    const [, basis = ''] = screen(RETURNED, { explain: true }).split('DECISION\n')
+    expect(basis.split('\n\n')[0]).toBe(
+      [
+        '  rule       incumbent-serves',
+        '  epoch      node2 on timeline 2 of 7000000000000000001, accepted 2025-12-31T00:00:00.000Z',
+        '  claimants  node1 on timeline 1, node2 on timeline 2',
+        '  votes      node1 by node1; node2 by node2',
+      ].join('\n'),
+    )
+    expect(screen({ turns: [['S?', 'R']] }, { explain: true })).toContain(
+      ['  epoch      none: nothing was accepted yet', '  claimants  none', '  votes      none: no repmgr rows'].join(
+        '\n',
+      ),
+    )
+  })
+
+  it('tells what would change it, in the words of the proxy', () => {
+    const [, outlook = ''] = screen(KILLED, { explain: true }).split('WHAT WOULD CHANGE THIS\n')
+    expect(outlook.split('\n')[0]).toBe('  - node1 answering as primary on timeline 1 or above serves again at once.')
+    const lost = { epoch: '2 node2', turns: [['P1+', 'R']] }
+    expect(screen(lost, { explain: true })).toContain('`pgha-proxy accept node1`')
   })
 
   it('does not offer to accept a node that cannot be reached, whatever it said last', () => {

@@ -30,6 +30,7 @@ export function statusAfter({ epoch, fenced = [], turns, held = 0, draining = fa
     state: scenario.state,
     members: scenario.members,
     evidence: scenario.evidence,
+    policy: scenario.policy,
     sessionCountOn: (node) => (node === scenario.state.primary ? 4 : 0),
     sessions: { active: scenario.state.primary === null ? 0 : 4, held, accepted: 10, ended: none },
     listeners: ['127.0.0.1:5432'],
