@@ -3,7 +3,7 @@
  * directly, whatever HTTP proxy the environment names, and leaves no socket behind.
  */
 import { type IncomingMessage, type RequestOptions, request as requestPlain } from 'node:http'
-import { request as requestTls } from 'node:https'
+import { socketPathOf } from './admin-url.ts'
 import { CliError } from './cli-error.ts'
 import { EXIT_CODES } from './exit-codes.ts'
 import { printable } from './table.ts'
@@ -25,17 +25,25 @@ export interface AdminRequest {
   /** For orders. */
   readonly token?: string
   readonly body?: unknown
+  /** Left out: five seconds. */
+  readonly timeoutMs?: number
+  /** Gives the question up. */
+  readonly signal?: AbortSignal
 }
 
 /** Asks once. Rejects with a CliError that names the address when nobody answers; any HTTP status is an answer. */
-export async function askAdmin(url: URL, { method, path, token, body }: AdminRequest): Promise<AdminAnswer> {
-  const target = new URL(path, url.href.endsWith('/') ? url : `${url.href}/`)
+export async function askAdmin(url: URL, request: AdminRequest): Promise<AdminAnswer> {
+  const { method, path, token, body, timeoutMs = ADMIN_TIMEOUT_MS, signal } = request
+  const socketPath = socketPathOf(url)
+  const base = socketPath === null ? url.href : 'http://localhost'
+  const target = new URL(path, base.endsWith('/') ? base : `${base}/`)
   const text = body === undefined ? null : JSON.stringify(body)
   const options: RequestOptions = {
     method,
+    ...(socketPath === null ? {} : { socketPath }),
     // An agent of its own for this one request: it knows neither keep-alive nor HTTP_PROXY.
     agent: false,
-    signal: AbortSignal.timeout(ADMIN_TIMEOUT_MS),
+    signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]),
     headers: {
       accept: 'application/json',
       connection: 'close',
@@ -44,16 +52,18 @@ export async function askAdmin(url: URL, { method, path, token, body }: AdminReq
     },
   }
   try {
+    // Most speak plainly to a near address, and a hook of repmgr's should not wait for TLS to be loaded.
+    const send = target.protocol === 'https:' ? (await import('node:https')).request : requestPlain
     return await new Promise<AdminAnswer>((resolve, reject) => {
-      const request = (target.protocol === 'https:' ? requestTls : requestPlain)(target, options, (response) => {
+      const sent = send(target, options, (response) => {
         readAnswer(response).then(resolve, reject)
       })
-      request.once('error', reject)
-      request.end(text ?? undefined)
+      sent.once('error', reject)
+      sent.end(text ?? undefined)
     })
   } catch (error) {
     throw new CliError(
-      `no proxy answers at ${formatAdminUrl(url)}: ${describeFailure(error)}`,
+      `no proxy answers at ${formatAdminUrl(url)}: ${describeFailure(error, timeoutMs)}`,
       'is it running there? Name its admin address with --url http://HOST:PORT, or its configuration with --config FILE',
       EXIT_CODES.failure,
       { cause: error },
@@ -63,6 +73,8 @@ export async function askAdmin(url: URL, { method, path, token, body }: AdminReq
 
 /** As it is written for people: without the slash that URLs end with, and without a password. */
 export function formatAdminUrl(url: URL): string {
+  const socketPath = socketPathOf(url)
+  if (socketPath !== null) return `unix:${printable(socketPath)}`
   return `${url.protocol}//${url.host}${url.pathname.replace(/\/$/, '')}`
 }
 
@@ -95,15 +107,19 @@ function parseJson(text: string): unknown {
   }
 }
 
-function describeFailure(error: unknown): string {
+function describeFailure(error: unknown, timeoutMs: number): string {
   if (!(error instanceof Error)) return String(error)
-  if (error.name === 'AbortError' || error.name === 'TimeoutError') return `silent for ${ADMIN_TIMEOUT_MS / 1_000} s`
+  if (error.name === 'AbortError' || error.name === 'TimeoutError') return `silent for ${timeoutMs / 1_000} s`
   const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : []
   // One name, several addresses, one failure each: the first says enough.
-  if (first instanceof Error) return describeFailure(first)
+  if (first instanceof Error) return describeFailure(first, timeoutMs)
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ECONNREFUSED':
       return 'connection refused'
+    case 'ENOENT':
+      return 'there is no such socket'
+    case 'EACCES':
+      return 'permission denied: admin.socket_mode says who may'
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return 'its name does not resolve'

@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts'
 import { formatFaults } from '../config/fault.ts'
 import { loadConfigFile } from '../config/load-file.ts'
 import { readSecretFile } from '../config/secret-file.ts'
-import { DEFAULT_ADMIN_URL } from './admin-url.ts'
+import { DEFAULT_ADMIN_URL, parseAdminUrl, socketUrl } from './admin-url.ts'
 import { CliError } from './cli-error.ts'
 import { EXIT_CODES } from './exit-codes.ts'
 import { searchConfig } from './locate-config.ts'
@@ -12,7 +12,7 @@ import { readAdminToken } from './read-config.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface TargetOptions {
-  /** `--url`; wins over the configuration's address. */
+  /** `--url`, which may be `unix:/path`; wins over the configuration's address. */
   readonly url: string | null
   /** `--config`; `null`: one of the usual places, if the command was not given a URL. */
   readonly config: string | null
@@ -29,7 +29,7 @@ export interface AdminTarget {
 /** Finds the admin address. Rejects with a CliError when the options name none. */
 export async function findAdminTarget(options: TargetOptions, terminal: Terminal): Promise<AdminTarget> {
   const file = options.config ?? (options.url === null ? (await searchConfig(options.usualFiles)).file : null)
-  if (file === null) return { url: readUrl(options.url ?? DEFAULT_ADMIN_URL), configured: null }
+  if (file === null) return { url: parseAdminUrl(options.url ?? DEFAULT_ADMIN_URL, '--url'), configured: null }
   const loaded = await loadConfigFile(file, terminal.environment)
   if (!loaded.ok) {
     throw new CliError(
@@ -40,7 +40,10 @@ export async function findAdminTarget(options: TargetOptions, terminal: Terminal
   }
   // Its warnings are for `check` and the daemon, not for whoever is in a hurry.
   const { config } = loaded
-  return { url: options.url === null ? adminUrl(config, file) : readUrl(options.url), configured: { file, config } }
+  return {
+    url: options.url === null ? adminUrl(config, file) : parseAdminUrl(options.url, '--url'),
+    configured: { file, config },
+  }
 }
 
 /** The token to send with an order: out of `--token-file`, or the configuration. A CliError says what is missing. */
@@ -72,25 +75,11 @@ export async function findToken({ configured }: AdminTarget, tokenFile: string |
   if (found.token === null) {
     throw new CliError(
       `${configured.file} has no admin token: orders are off`,
-      'set admin.token_file in it (openssl rand -hex 32 makes a token), and restart the proxy',
+      'set admin.token_file in it (openssl rand -hex 32 makes a token), and reload the proxy',
       EXIT_CODES.usage,
     )
   }
   return found.token
-}
-
-function readUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : null
-  if (url !== null && (url.protocol === 'http:' || url.protocol === 'https:') && url.search === '' && url.hash === '') {
-    return url
-  }
-  // "localhost:8432" parses, with localhost for its scheme.
-  const suggestion = /^[^/]+:\d+\/?$/.test(text) ? `http://${text}` : DEFAULT_ADMIN_URL
-  throw new CliError(
-    `--url ${JSON.stringify(text)} is no address of an admin server`,
-    `write it as ${suggestion}`,
-    EXIT_CODES.usage,
-  )
 }
 
 function adminUrl({ admin }: Config, file: string): URL {
@@ -101,6 +90,7 @@ function adminUrl({ admin }: Config, file: string): URL {
       EXIT_CODES.usage,
     )
   }
+  if (admin.address.kind === 'unix') return socketUrl(admin.address.path)
   if (admin.address.port === 0) {
     throw new CliError(
       `${file} leaves the admin port to the system (port 0)`,

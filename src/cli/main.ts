@@ -3,14 +3,15 @@
  * is called: `status` has no use for what the daemon needs, and is asked for again and again.
  */
 import process from 'node:process'
-import { Command, CommanderError, type OptionValues } from 'commander'
+import { type Argument, Command, CommanderError, type OptionValues } from 'commander'
 import { nearestWord } from '../config/nearest.ts'
 import { takeSignals } from '../daemon/shutdown.ts'
 import { DEFAULT_ADMIN_URL } from './admin-url.ts'
 import { CliError, formatCliError } from './cli-error.ts'
-import type { Order } from './commands/order.ts'
 import { EXIT_CODES, type ExitCode } from './exit-codes.ts'
 import { searchConfig, USUAL_CONFIG_FILES } from './locate-config.ts'
+import { addNotify } from './notify-command.ts'
+import { addOrders } from './order-commands.ts'
 import { processTerminal, type Terminal } from './terminal.ts'
 import { readVersion } from './version.ts'
 
@@ -57,8 +58,7 @@ function createProgram(terminal: Terminal, finish: Finish): Command {
     .showHelpAfterError('(--help shows how it is used)')
     .enablePositionalOptions()
     .configureHelp({
-      subcommandTerm: (command) =>
-        [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(' '),
+      subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(describeArgument)].join(' '),
     })
     .option('-c, --config <file>', 'run the proxy with this configuration')
     .addHelpText(
@@ -95,17 +95,18 @@ ${EXIT_CODE_HELP}
   })
   addCheck(program, terminal, finish)
   addStatus(program, terminal, finish)
-  addOrder(program, terminal, finish, 'accept', 'take a node for the primary, whatever was accepted before', [
-    'The proxy never goes back to an older timeline by itself: this orders it to.',
-    'What other nodes have written since is not on that node. The node must be up,',
-    'and must not be a standby.',
-  ])
-  addOrder(program, terminal, finish, 'fence', 'send no session to a node, and end those that are there', [
-    'A fenced node is not used until it is unfenced, also after a restart of the',
-    'proxy. If it is the primary, new sessions wait until another node is primary,',
-    'or it is unfenced.',
-  ])
-  addOrder(program, terminal, finish, 'unfence', 'take a fence away')
+  addFailovers(program, terminal, finish)
+  addOrders(program, {
+    add: addTarget,
+    helpOfExitCodes: EXIT_CODE_HELP,
+    give: async (given, options) => {
+      const { order } = await import('./commands/order.ts')
+      const tokenFile = textOption(options, 'tokenFile')
+      const reason = textOption(options, 'reason')
+      finish(await order(given, { ...targetOptions(options, program), tokenFile, reason }, terminal))
+    },
+  })
+  addNotify(program, { terminal, finish, configOf: (options) => configOption(options, program) })
   addInit(program, terminal, finish)
   // With an action of its own commander would call a mistyped command an argument too many. The commands, which would
   // inherit this, are made already.
@@ -139,7 +140,7 @@ ${EXIT_CODE_HELP}
 function addStatus(program: Command, terminal: Terminal, finish: Finish): void {
   addTarget(program.command('status').summary('show what the running proxy sees and does'))
     .description('Shows the decision, the nodes and the sessions of the running proxy.')
-    .option('-w, --watch', 'again every second, until Ctrl-C')
+    .option('-w, --watch', 'again every second, until q or Ctrl-C')
     .option('-e, --explain', "every node's evidence, and what would change the decision")
     .option('--json', 'print the answer of GET /api/status')
     .addHelpText(
@@ -156,7 +157,9 @@ ${EXIT_CODE_HELP}
       const stop = new AbortController()
       const onInterrupt = (): void => stop.abort()
       const isWatching = options['watch'] === true
-      if (isWatching) process.once('SIGINT', onInterrupt)
+      // A terminal that was closed, or a polite kill, must find the cursor where it was as well.
+      const signals = isWatching ? (['SIGINT', 'SIGTERM', 'SIGHUP'] as const) : []
+      for (const signal of signals) process.once(signal, onInterrupt)
       try {
         const { status } = await import('./commands/status.ts')
         finish(
@@ -172,34 +175,37 @@ ${EXIT_CODE_HELP}
           ),
         )
       } finally {
-        process.off('SIGINT', onInterrupt)
+        for (const signal of signals) process.off(signal, onInterrupt)
       }
     })
 }
 
-function addOrder(
-  program: Command,
-  terminal: Terminal,
-  finish: Finish,
-  name: Order,
-  summary: string,
-  explanation: readonly string[] = [],
-): void {
-  addTarget(program.command(name).summary(summary).description(`Orders the running proxy to ${summary}.`))
-    .argument('<node>', 'its name, as `pgha-proxy status` shows it')
-    .option('--token-file <file>', 'the file with the admin token (default: as the configuration says)')
+function addFailovers(program: Command, terminal: Terminal, finish: Finish): void {
+  addTarget(program.command('failovers').summary('show when the primary changed, and how long it took'))
+    .description('Shows the failover journal of the running proxy: its last 100 changes of primary and outages.')
+    .argument('[id]', 'one of them in full, as a timeline')
+    .option('-l, --last', 'the newest in full')
+    .option('-n, --limit <count>', 'how many to list (default: 20)')
+    .option('--json', 'print the answer of GET /api/failovers, or the one record')
     .addHelpText(
       'after',
       `
-${explanation.map((line) => `${line}\n`).join('')}${explanation.length === 0 ? '' : '\n'}Example:
-  pgha-proxy ${name} node1 --config ha.yaml
+Each time is counted from the one before it: from the last good probe to the
+detection, from there to the proof of the new primary, and from the proof to the
+first session on it and to the release of the last one that waited.
+
+Examples:
+  pgha-proxy failovers --limit 5
+  pgha-proxy failovers --last
 
 ${EXIT_CODE_HELP}`,
     )
-    .action(async (node: string, options: OptionValues) => {
+    .action(async (id: string | undefined, options: OptionValues) => {
       const target = targetOptions(options, program)
-      const { order } = await import('./commands/order.ts')
-      finish(await order(name, node, { ...target, tokenFile: textOption(options, 'tokenFile') }, terminal))
+      const which = id ?? (options['last'] === true ? 'last' : null)
+      const { failovers } = await import('./commands/failovers.ts')
+      const json = options['json'] === true
+      finish(await failovers({ ...target, which, limit: textOption(options, 'limit'), json }, terminal))
     })
 }
 
@@ -241,10 +247,18 @@ ${EXIT_CODE_HELP}`,
     })
 }
 
+/** As commander writes it in the usage of a command. */
+function describeArgument(argument: Argument): string {
+  return argument.required ? `<${argument.name()}>` : `[${argument.name()}]`
+}
+
 function addTarget(command: Command): Command {
   return command
     .option('-c, --config <file>', `${CONFIG_HELP}, which names the admin address`)
-    .option('-u, --url <url>', `the admin address itself (without a configuration: ${DEFAULT_ADMIN_URL})`)
+    .option(
+      '-u, --url <url>',
+      `the admin address itself, or unix:/PATH (without a configuration: ${DEFAULT_ADMIN_URL})`,
+    )
 }
 
 function targetOptions(options: OptionValues, program: Command): { url: string | null; config: string | null } {

@@ -1,4 +1,5 @@
 /** Reads the configuration for a command and says all its faults at once. Command line layer. */
+import { isShortToken, LONG_TOKEN } from '../config/admin-token.ts'
 import type { Config } from '../config/config.ts'
 import { type ConfigFault, formatFaults, formatPath } from '../config/fault.ts'
 import { loadConfigFile } from '../config/load-file.ts'
@@ -35,14 +36,36 @@ export async function findTlsFileFaults(config: Config, now: Date): Promise<read
   return faults
 }
 
+/** What is to be said of a token out of a file, beyond what loading the configuration says: of itself, and of the file. */
+export type AdminToken =
+  | {
+      readonly ok: true
+      readonly token: string | null
+      readonly warnings: readonly ConfigFault[]
+      readonly fileWarnings: readonly ConfigFault[]
+    }
+  | { readonly ok: false; readonly problem: string }
+
 /** The admin token, from the configuration or its file; `null` when there is none: orders are off then. */
-export async function readAdminToken(
-  config: Config,
-): Promise<{ readonly ok: true; readonly token: string | null } | { readonly ok: false; readonly problem: string }> {
-  const { admin } = config
-  if (admin === null) return { ok: true, token: null }
-  if (admin.token !== null) return { ok: true, token: admin.token }
-  if (admin.tokenFile === null) return { ok: true, token: null }
+export async function readAdminToken({ admin }: Config): Promise<AdminToken> {
+  if (admin === null || admin.token !== null || admin.tokenFile === null) {
+    return { ok: true, token: admin?.token ?? null, warnings: [], fileWarnings: [] }
+  }
   const file = await readSecretFile(admin.tokenFile)
-  return file.ok ? { ok: true, token: file.secret } : { ok: false, problem: `admin.token_file ${file.problem}` }
+  if (!file.ok) return { ok: false, problem: `admin.token_file ${file.problem}` }
+  const warning = (problem: string, expected: string): ConfigFault => {
+    const place = { path: 'admin.token_file', line: null, column: null, value: null, suggestion: null }
+    return { ...place, problem, expected }
+  }
+  const { tokenFile } = admin
+  return {
+    ok: true,
+    token: file.secret,
+    warnings: isShortToken(file.secret)
+      ? [warning('holds a token that is short enough to be guessed', LONG_TOKEN)]
+      : [],
+    fileWarnings: file.isOpenToOthers
+      ? [warning(`${tokenFile} can be read by every user of this machine`, `chmod o-rwx ${tokenFile}`)]
+      : [],
+  }
 }

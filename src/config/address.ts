@@ -4,7 +4,7 @@
  */
 import { isIPv4, isIPv6 } from 'node:net'
 import type { NodeAddress } from '../topology/observation.ts'
-import type { ListenerAddress } from './config.ts'
+import type { AdminAddress, ListenerAddress } from './config.ts'
 import type { Reading } from './reading.ts'
 
 const DEFAULT_NODE_PORT = 5432
@@ -67,21 +67,25 @@ function readHostPort(text: string, port: PortRule): Reading<NodeAddress> {
     : { ok: true, value: { host, port: number } }
 }
 
-/** Where the admin server listens: `host:port`, the port needed, 0 for any free one. */
-export function readHostAndPort(text: string): Reading<NodeAddress> {
+/** Where the admin server listens: `host:port` (port needed, 0 for any free one), or `unix:/absolute/path`. */
+export function readAdminAddress(text: string): Reading<AdminAddress> {
+  if (text.startsWith('unix:')) return readSocketPath(text.slice('unix:'.length))
+  if (text.startsWith('/')) return bad('is a path without its kind', `unix:${text}`)
   if (/^\d{1,5}$/.test(text)) return bad('is a port without a host', `127.0.0.1:${text}`)
-  return readHostPort(text, { lowest: 0, usual: DEFAULT_ADMIN_PORT, optional: false })
+  const tcp = readHostPort(text, { lowest: 0, usual: DEFAULT_ADMIN_PORT, optional: false })
+  return tcp.ok ? { ok: true, value: { kind: 'tcp', ...tcp.value } } : tcp
+}
+
+function readSocketPath(path: string): Reading<Extract<ListenerAddress, { readonly kind: 'unix' }>> {
+  if (!path.startsWith('/')) return bad('names no absolute socket path')
+  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX)
+    return bad(`is a socket path longer than ${SOCKET_PATH_BYTES_MAX} bytes`)
+  return { ok: true, value: { kind: 'unix', path } }
 }
 
 /** Where a listener accepts: `host:port` (port needed, 0 for any free one), `unix:/absolute/path` or `fd:NAME`. */
 export function readListenerAddress(text: string): Reading<ListenerAddress> {
-  if (text.startsWith('unix:')) {
-    const path = text.slice('unix:'.length)
-    if (!path.startsWith('/')) return bad('names no absolute socket path')
-    if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX)
-      return bad(`is a socket path longer than ${SOCKET_PATH_BYTES_MAX} bytes`)
-    return { ok: true, value: { kind: 'unix', path } }
-  }
+  if (text.startsWith('unix:')) return readSocketPath(text.slice('unix:'.length))
   if (text.startsWith('/')) return bad('is a path without its kind', `unix:${text}`)
   if (text.startsWith('fd:')) {
     const name = text.slice('fd:'.length)
@@ -105,12 +109,12 @@ export function readNodeAddress(text: string): Reading<NodeAddress> {
   return readHostPort(text, { lowest: 1, usual: DEFAULT_NODE_PORT, optional: true })
 }
 
-/** Prints a node's or the admin server's address so that it reads back as the same. */
+/** Prints a node's address, or any host and port, so that it reads back as the same. */
 export function formatNodeAddress({ host, port }: NodeAddress): string {
   return host.includes(':') && !host.startsWith('/') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-/** Prints a listener's address so that it reads back as the same. */
+/** Prints a listener's or the admin server's address so that it reads back as the same. */
 export function formatListenerAddress(address: ListenerAddress): string {
   switch (address.kind) {
     case 'tcp':

@@ -1,5 +1,6 @@
 /** Settings that work and are probably not meant: told as warnings, never refused. Pure. */
 
+import { isShortToken, LONG_TOKEN } from './admin-token.ts'
 import type { Config } from './config.ts'
 import type { RuleFault } from './impossible.ts'
 import { isLoopback } from './loopback.ts'
@@ -29,12 +30,16 @@ export function findAdvice(config: Config, literalSecrets: readonly RuleFault['p
       expected: 'the addresses of the load balancers',
     })
   }
-  if (config.admin !== null && !isLoopback(config.admin.address.host)) {
+  const { admin } = config
+  if (admin !== null && admin.address.kind === 'tcp' && !isLoopback(admin.address.host)) {
     advice.push({
       path: ['admin', 'address'],
       problem: 'serves plain HTTP beyond this machine',
       expected: 'a network where everybody may see the status',
     })
+  }
+  if (admin !== null && admin.token !== null && isShortToken(admin.token)) {
+    advice.push({ path: ['admin', 'token'], problem: 'is short enough to be guessed', expected: LONG_TOKEN })
   }
   return advice
 }

@@ -4,6 +4,8 @@ import type { ConfigDocument } from './schema.ts'
 
 /** As PostgreSQL and PgBouncer: who may connect is for the server to know, and for the folder. */
 const DEFAULT_SOCKET_MODE = 0o777
+/** Whoever may connect sees the status, and there is no token for that. */
+const DEFAULT_ADMIN_SOCKET_MODE = 0o600
 
 /** The configuration of a document without faults. */
 export function buildConfig(document: ConfigDocument): Config {
@@ -50,13 +52,18 @@ export function buildConfig(document: ConfigDocument): Config {
       connectTimeoutMs: limits.connect_timeout,
     },
     keepalive: { clientMs: keepalive.client, serverMs: keepalive.server },
-    shutdown: { graceMs: document.shutdown.grace },
+    shutdown: {
+      graceMs: document.shutdown.grace,
+      handoverTimeoutMs: document.shutdown.handover_timeout,
+      handoverGraceMs: document.shutdown.handover_grace ?? null,
+    },
     workers: document.workers,
     admin:
       admin === 'off'
         ? null
         : {
             address: admin.address,
+            socketMode: admin.socket_mode ?? DEFAULT_ADMIN_SOCKET_MODE,
             hosts: admin.hosts ?? [],
             token: admin.token ?? null,
             tokenFile: admin.token_file ?? null,

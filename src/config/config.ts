@@ -91,9 +91,14 @@ export interface MonitorConfig {
   readonly decisionTtlMs: number
 }
 
+/** Where the admin server listens. */
+export type AdminAddress = Exclude<ListenerAddress, { readonly kind: 'fd' }>
+
 /** The admin HTTP server. `token` is a secret; with neither token nor file every POST is off. */
 export interface AdminConfig {
-  readonly address: { readonly host: string; readonly port: number }
+  readonly address: AdminAddress
+  /** Permissions of the file of a Unix socket. */
+  readonly socketMode: number
   /** Names in small letters under which it may be asked, besides that of `address`. */
   readonly hosts: readonly string[]
   readonly token: string | null
@@ -123,8 +128,14 @@ export interface Config {
   }
   /** Idle time before the first TCP keepalive packet; 0 = off. */
   readonly keepalive: { readonly clientMs: number; readonly serverMs: number }
-  /** How long running sessions may go on after the first stop signal; 0 = they are ended at once. */
-  readonly shutdown: { readonly graceMs: number }
+  readonly shutdown: {
+    /** How long running sessions may go on after the first stop signal; 0 = they are ended at once. */
+    readonly graceMs: number
+    /** For a new process to take over. */
+    readonly handoverTimeoutMs: number
+    /** How long sessions of the old process may go on after that; `null` = for ever. */
+    readonly handoverGraceMs: number | null
+  }
   readonly workers: number | 'auto'
   /** `null` when switched off with `admin: off`. */
   readonly admin: AdminConfig | null

@@ -79,5 +79,5 @@ function draftOf(half: unknown): Draft {
 /** When the admin section has a fault zod gives it back unread, as text: then it is left out of the cross-checks. */
 function draftAdmin(admin: LooseDocument['admin']): Draft['admin'] {
   if (typeof admin !== 'object' || admin === null) return undefined
-  return typeof admin.address?.port === 'number' ? admin : undefined
+  return typeof admin.address?.kind === 'string' ? admin : undefined
 }

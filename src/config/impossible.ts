@@ -21,6 +21,7 @@ export function findImpossible(draft: Draft, raw: RawMapping): readonly RuleFaul
     ...findTimingFaults(draft),
     ...findSecretFaults(draft),
     ...findListenerFaults(draft, raw),
+    ...findAdminFaults(draft, raw),
     ...findTlsFaults(draft, raw),
     ...findDoubles(draft),
   ]
@@ -117,6 +118,21 @@ function findListenerFaults(draft: Draft, raw: RawMapping): readonly RuleFault[]
   return faults
 }
 
+function findAdminFaults({ admin }: Draft, raw: RawMapping): readonly RuleFault[] {
+  const { admin: written } = raw
+  const isWritten = (key: string): boolean => typeof written === 'object' && written !== null && key in written
+  if (admin?.address === undefined) return []
+  const fault = (key: string, problem: string, expected: string): readonly RuleFault[] =>
+    isWritten(key) ? [{ path: ['admin', key], problem, expected }] : []
+  return admin.address.kind === 'unix'
+    ? fault('hosts', 'has no effect on a Unix socket, which is asked under any name', 'no such setting')
+    : fault(
+        'socket_mode',
+        'has no effect on an address that is no Unix socket',
+        'address: unix:/path, or no such setting',
+      )
+}
+
 /** One address or name used twice, where that cannot work. */
 function findDoubles(draft: Draft): readonly RuleFault[] {
   const faults: RuleFault[] = []
@@ -131,8 +147,8 @@ function findDoubles(draft: Draft): readonly RuleFault[] {
     else listening.set(formatListenerAddress(address).toLowerCase(), formatPath(path))
   }
   const admin = draft.admin?.address
-  if (admin !== undefined && admin.port !== 0) {
-    const first = findOverlap(listening, formatNodeAddress(admin).toLowerCase())
+  if (admin !== undefined && !(admin.kind === 'tcp' && admin.port === 0)) {
+    const first = findOverlap(listening, formatListenerAddress(admin).toLowerCase())
     if (first !== null)
       faults.push({ path: ['admin', 'address'], problem: `is taken by ${first}`, expected: 'another address or port' })
   }

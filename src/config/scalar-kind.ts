@@ -4,8 +4,8 @@
  * password, `off` a word, and a number from `${NAME}` a number. Pure.
  */
 import type { NodeAddress } from '../topology/observation.ts'
-import { readHostAndPort, readHostName, readListenerAddress, readNodeAddress } from './address.ts'
-import type { ListenerAddress } from './config.ts'
+import { readAdminAddress, readHostName, readListenerAddress, readNodeAddress } from './address.ts'
+import type { AdminAddress, ListenerAddress } from './config.ts'
 import { formatDuration, readDuration } from './duration.ts'
 import { nearestWord } from './nearest.ts'
 import { readPeers } from './peers.ts'
@@ -178,9 +178,9 @@ export const HOST_NAME: ScalarKind<string> = {
   jsonSchema: { type: 'string' },
 }
 
-export const HOST_AND_PORT: ScalarKind<NodeAddress> = {
-  expected: 'host:port or [v6]:port',
-  read: readHostAndPort,
+export const ADMIN_ADDRESS: ScalarKind<AdminAddress> = {
+  expected: 'host:port, [v6]:port or unix:/path',
+  read: readAdminAddress,
   jsonSchema: { type: 'string' },
 }
 

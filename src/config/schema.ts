@@ -7,15 +7,16 @@ import { z } from 'zod'
 import { LOG_FORMATS, LOG_LEVELS, SSL_MODES } from './config.ts'
 import { LIST_LENGTH_MAX, listener } from './listener-schema.ts'
 import {
+  ADMIN_ADDRESS,
   choice,
   duration,
-  HOST_AND_PORT,
   HOST_NAME,
   NODE_ADDRESS,
   name,
   numberOrAuto,
   PATH,
   SECRET,
+  SOCKET_MODE,
   SWITCH,
   wholeNumber,
 } from './scalar-kind.ts'
@@ -124,22 +125,26 @@ const admin = z
     section(
       {
         address: withDefault(
-          HOST_AND_PORT,
+          ADMIN_ADDRESS,
           '127.0.0.1:8432',
-          'Where status, metrics and health checks are served, in plain HTTP. 0.0.0.0:8432 when a load balancer or Prometheus asks from elsewhere.',
+          'Where status, metrics, health checks and orders are served, in plain HTTP. 0.0.0.0:8432 when a load balancer or Prometheus asks from elsewhere; unix:/run/pgha-proxy/admin.sock for users of this machine alone.',
+        ),
+        socket_mode: optional(
+          SOCKET_MODE,
+          'Permissions of the file of a Unix socket, as chmod takes them; 0600 without it: only the user of the proxy, and root, may ask. Only for a unix: address.',
         ),
         hosts: optionalScalars(
           HOST_NAME,
           LIST_LENGTH_MAX,
-          "Names under which this server may be asked, besides addresses, localhost and the host of address: that of a Docker service, or of a machine that Prometheus knows by name. Requests for other names are refused, as a web page in an operator's browser could make them.",
+          "Names under which this server may be asked, besides addresses, localhost and the host of address: that of a Docker service, or of a machine that Prometheus knows by name. Requests for other names are refused, as a web page in an operator's browser could make them. Not for a unix: address, where every name will do.",
         ),
         token: optional(
           SECRET,
-          'Bearer token for fence, unfence, accept, drain and probe, best out of the environment; prefer token_file. Without any token these are off.',
+          'Bearer token for fence, unfence, accept, drain and probe, at least 16 characters, best out of the environment; prefer token_file. Without any token these are off.',
         ),
         token_file: optional(
           PATH,
-          'A file with the token and nothing else; a newline at the end does not count. Not together with token.',
+          'A file with the token and nothing else; a newline at the end does not count. Read again at every reload. Not together with token.',
         ),
       },
       'The admin HTTP server.',
@@ -222,6 +227,15 @@ export const documentSchema = z
           duration(0, 24 * HOUR_MS, { zero: 'off' }),
           '30s',
           'How long running sessions may go on after the first stop signal. 0s ends them at once. Below the time after which the supervisor kills (systemd 90 s, Docker 10 s).',
+        ),
+        handover_timeout: withDefault(
+          duration(SECOND_MS, 10 * MINUTE_MS, { zero: 'refused' }),
+          '30s',
+          'How long the process that takes over at an upgrade (SIGUSR2) may need until it is ready. Then it is given up, and the old one goes on.',
+        ),
+        handover_grace: optional(
+          duration(0, 7 * 24 * HOUR_MS, { zero: 'off' }),
+          'How long sessions may go on in the old process after an upgrade. Without it as long as they like; 0s ends them at once.',
         ),
       },
       'How the proxy stops.',

@@ -13,59 +13,49 @@ import { Admission } from '../net/admission.ts'
 import { Session } from '../net/session.ts'
 import { SessionRegistry } from '../net/session-registry.ts'
 import { createSharedLookup } from '../net/shared-lookup.ts'
-import type { AdminServer } from '../observability/admin-server.ts'
-import { Metrics, type MetricsPage } from '../observability/metrics.ts'
-import { listSessions, type SessionList, type SessionQuery } from '../observability/session-list.ts'
-import { buildStatus, type Status } from '../observability/status.ts'
+import { Metrics } from '../observability/metrics.ts'
+import type { Status } from '../observability/status.ts'
 import type { Clock } from '../ports.ts'
-import { HealthLoop } from '../probe/health-loop.ts'
+import { HealthLoop, type HealthSnapshot } from '../probe/health-loop.ts'
 import type { NodeAddress } from '../topology/observation.ts'
-import { cancelTargets, isFresh } from '../topology/route-session.ts'
+import { cancelTargets } from '../topology/route-session.ts'
+import { createAdminActions } from './admin-actions.ts'
+import type { DaemonOptions } from './daemon-options.ts'
 import { DecisionLog } from './decision-log.ts'
 import { describeChanges } from './describe-changes.ts'
 import { DescriptorGuard } from './descriptor-guard.ts'
+import { DrainOrder } from './drain-order.ts'
+import { endSessions, FAREWELL_MS } from './end-sessions.ts'
+import { FailoverRecorder } from './failover-recorder.ts'
+import { HandOver } from './hand-over.ts'
+import { JournalFile } from './journal-file.ts'
 import { ListenerSet } from './listener-set.ts'
+import { liveConfig } from './live-config.ts'
+import { LogLevelOrder } from './log-level-order.ts'
 import { createMonitorProber } from './monitor-prober.ts'
-import { openAdmin } from './open-admin.ts'
-import { restoreState } from './restore-state.ts'
+import { type OpenAdmin, openAdmin } from './open-admin.ts'
+import { ProxyView } from './proxy-view.ts'
 import { ServiceReporter } from './service-reporter.ts'
 import { SessionEnvironments } from './session-environments.ts'
 import { admissionSettings, healthSettings, isAccessChanged, sessionSettings } from './settings.ts'
 import { StateFile } from './state-file.ts'
-import { NO_SYSTEMD, type SystemdEnvironment } from './systemd-environment.ts'
+import { ownProgram } from './successor.ts'
+import { NO_SYSTEMD } from './systemd-environment.ts'
 import { admissionEvents, healthEvents } from './tell-events.ts'
 import { Terminations } from './terminations.ts'
 
-/** How long the last words of all sessions may take to leave, at the very end. */
-const FAREWELL_MS = 2_000
 /** What the rest of a stop may take, beyond grace and last words: it is said to the service manager, which kills then. */
 const STOP_SLACK_MS = 10_000
-
-export interface DaemonOptions {
-  readonly config: Config
-  /** The admin token, read from its file already; `null`: orders are off. */
-  readonly adminToken: string | null
-  readonly environment: Readonly<Record<string, string | undefined>>
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly version: string
-  /** How many files this process may have open; left out: not known. */
-  readonly readDescriptorLimit?: () => number | null
-  /** What systemd has handed over, and wants to be told; left out: nothing. */
-  readonly systemd?: SystemdEnvironment
-}
 
 export class Daemon {
   readonly #clock: Clock
   readonly #logger: Logger
-  readonly #version: string
   readonly #environment: DaemonOptions['environment']
-  readonly #adminToken: string | null
-  readonly #startedAt: number
   readonly #registry = new SessionRegistry()
   readonly #admission: Admission
   readonly #decisionLog: DecisionLog
   readonly #metrics: Metrics
+  readonly #failovers: FailoverRecorder
   readonly #stateFile: StateFile
   readonly #lookup = createSharedLookup()
   readonly #listeners: ListenerSet
@@ -73,25 +63,33 @@ export class Daemon {
   readonly #service: ServiceReporter
   readonly #terminations: Terminations
   readonly #environments: SessionEnvironments
+  readonly #drain: DrainOrder
+  readonly #logLevel: LogLevelOrder
+  readonly #handOver: HandOver
+  readonly #view: ProxyView
   #config: Config
+  #adminToken: string | null
   #health: HealthLoop | null = null
-  #admin: AdminServer | null = null
-  #isDraining = false
+  #admin: OpenAdmin | null = null
+  #isStopping = false
 
   constructor(options: DaemonOptions) {
     this.#config = options.config
     this.#clock = options.clock
     this.#logger = options.logger
-    this.#version = options.version
     this.#environment = options.environment
     this.#adminToken = options.adminToken
-    this.#startedAt = options.clock.now()
     this.#decisionLog = new DecisionLog(options.logger)
     this.#metrics = new Metrics(options.clock)
     this.#stateFile = new StateFile(options.config.stateDir)
-    const { clock, logger, readDescriptorLimit = () => null, systemd = NO_SYSTEMD } = options
+    const { clock, logger, readDescriptorLimit = () => null, systemd = NO_SYSTEMD, predecessor = null } = options
     this.#descriptors = new DescriptorGuard({ readLimit: readDescriptorLimit, registry: this.#registry, logger })
-    this.#listeners = new ListenerSet({ systemd, logger, onConnection: (socket, key) => this.#accept(socket, key) })
+    this.#listeners = new ListenerSet({
+      systemd,
+      ...(predecessor === null ? {} : { inherited: predecessor.inheritance.listeners }),
+      logger,
+      onConnection: (socket, key) => this.#accept(socket, key),
+    })
     this.#service = new ServiceReporter({
       systemd,
       path: options.environment['PATH'],
@@ -101,15 +99,51 @@ export class Daemon {
         ...this.#config.monitor,
         members: this.#health?.snapshot.members.map((member) => member.name) ?? [],
       }),
+      note: () => this.#handOver.note,
+      isSilent: predecessor !== null,
+    })
+    this.#failovers = new FailoverRecorder({
+      clock,
+      logger,
+      file: new JournalFile(options.config.stateDir),
+      admission: () => this.#admission,
+      registry: this.#registry,
+      onChange: (before, after) => this.#metrics.takeFailover(before, after),
     })
     this.#admission = new Admission({
       clock: options.clock,
       registry: this.#registry,
       settings: admissionSettings(options.config),
-      events: admissionEvents({ logger: options.logger, metrics: this.#metrics }),
+      events: admissionEvents({ logger, metrics: this.#metrics, failovers: this.#failovers }),
     })
     this.#terminations = new Terminations({ clock, logger })
     this.#environments = this.#createEnvironments()
+    const config = (): Config => this.#config
+    const [registry, listeners] = [this.#registry, this.#listeners]
+    this.#drain = new DrainOrder({ listeners, registry, config, isStopping: () => this.#isStopping, logger })
+    this.#handOver = new HandOver({
+      ...{ predecessor, systemd, clock, logger, config, registry, listeners, version: options.version },
+      program: options.program ?? ownProgram(),
+      environment: options.environment,
+      stateFile: this.#stateFile,
+      service: this.#service,
+      failovers: this.#failovers,
+      health: () => this.#health,
+      admin: () => this.#admin,
+      obstacle: () => (this.#isStopping || this.#drain.isOn ? 'the proxy is draining' : null),
+    })
+    this.#view = new ProxyView({
+      config,
+      health: () => this.#snapshot,
+      registry,
+      admission: this.#admission,
+      listeners,
+      metrics: this.#metrics,
+      isDraining: () => this.#isStopping || this.#drain.isOn,
+      predecessors: () => this.#handOver.predecessors,
+      clock,
+      version: options.version,
+    })
   }
 
   /** Rejects with a StartError; then nothing is left open. */
@@ -121,11 +155,13 @@ export class Daemon {
       this.#descriptors.check(this.#config.limits.maxSessions)
       const takeCertificates = await this.#terminations.prepare(this.#config.listeners)
       takeCertificates()
+      await this.#handOver.awaitTurn(health)
       await this.#listeners.openMissing(this.#config.listeners)
       this.#listeners.closeOthers(this.#config.listeners)
       await this.#openAdmin(health)
-      health.start()
+      await this.#handOver.begin(health)
     } catch (error) {
+      await this.#health?.stop()
       this.#listeners.close()
       this.#terminations.close()
       await this.#admin?.close()
@@ -140,26 +176,27 @@ export class Daemon {
   }
 
   get adminAddress(): string | null {
-    return this.#admin?.address ?? null
+    return this.#admin?.server.address ?? null
   }
 
   /**
    * Takes over what can change while sessions run, and says what changed and what waits for a restart. Nothing is
-   * changed when a new listener cannot be opened: then it rejects with a StartError.
+   * changed when a new listener cannot be opened: then it rejects with a StartError. `adminToken`: read anew; left out: as it was.
    */
-  async reload(config: Config): Promise<void> {
+  async reload(config: Config, adminToken: string | null = this.#adminToken): Promise<void> {
     // A closing terminal sends SIGTERM and SIGHUP together: what is being stopped must not come back to life.
-    if (this.#isDraining) return this.#logger.info('not reloaded: the proxy is stopping')
+    if (this.#isStopping || this.#handOver.isOver) return this.#logger.info('not reloaded: the proxy is stopping')
     const before = this.#config
     const takeCertificates = await this.#terminations.prepare(config.listeners)
     await this.#listeners.openMissing(config.listeners)
-    if (this.#isDraining) return this.#listeners.close()
+    if (this.#isStopping) return this.#listeners.close()
     this.#listeners.closeOthers(config.listeners)
     takeCertificates()
-    const { live, afterRestart } = describeChanges(before, config)
-    const log = { ...config.log, format: before.log.format }
-    this.#config = { ...config, admin: before.admin, stateDir: before.stateDir, workers: before.workers, log }
-    this.#logger.level = config.log.level
+    const { live, afterRestart } = describeChanges(before, config, { isTokenNew: adminToken !== this.#adminToken })
+    this.#config = liveConfig(before, config)
+    this.#adminToken = adminToken
+    this.#logLevel.configure(config.log.level)
+    this.#admin?.server.configure({ hosts: this.#config.admin?.hosts ?? [], token: adminToken })
     this.#descriptors.check(config.limits.maxSessions)
     this.#admission.configure(admissionSettings(config))
     this.#health?.configure(healthSettings(config), { renewProbers: isAccessChanged(before.monitor, config.monitor) })
@@ -180,68 +217,51 @@ export class Daemon {
    * those that are left, then stops everything. `hurry` resolves when the grace is over before its time.
    */
   async stop(hurry: Promise<void>): Promise<void> {
-    this.#isDraining = true
-    const { graceMs } = this.#config.shutdown
-    this.#service.stopping({ graceMs, withinMs: graceMs + FAREWELL_MS + STOP_SLACK_MS })
+    this.#isStopping = true
+    const graceMs = this.#handOver.isGraceOver ? 0 : this.#config.shutdown.graceMs
+    const withinMs = graceMs + FAREWELL_MS + STOP_SLACK_MS
+    this.#service.stopping({ graceMs, withinMs })
+    this.#handOver.stopping(hurry)
     this.#listeners.close()
     for (const session of this.#registry.all()) session.stopIfWaiting()
     this.#logger.info({ sessions: this.#registry.size, graceMs }, 'draining')
-    await this.#drained(graceMs, hurry)
-    const left = this.#registry.all()
-    for (const session of left) session.stop()
-    await this.#drained(FAREWELL_MS, hurry)
-    for (const session of this.#registry.all()) session.destroy()
+    const sessionsEnded = await endSessions({ registry: this.#registry, clock: this.#clock, graceMs, hurry })
+    await this.#handOver.close(withinMs)
     await this.#health?.stop()
     this.#admission.close()
     this.#terminations.close()
+    await this.#failovers.close()
     await this.#admin?.close()
     await this.#service.close()
-    this.#logger.info({ sessionsEnded: left.length }, 'stopped')
+    this.#logger.info({ sessionsEnded }, 'stopped')
+  }
+
+  /** Starts a new process that takes over; this one ends when its last session has. */
+  async upgrade(): Promise<void> {
+    await this.#handOver.upgrade()
+  }
+
+  /** Resolves when all was handed over, and nobody is left here or their time is over: then it is to be stopped. */
+  get drained(): Promise<void> {
+    return this.#handOver.drained
   }
 
   status(): Status {
-    const health = this.#health
-    if (health === null) throw new Error('the daemon has not been started')
-    const { decision, state, members, evidence } = health.snapshot
-    return buildStatus({
-      decision,
-      state,
-      members,
-      evidence,
-      sessionCountOn: (node) => this.#registry.countOn(node),
-      sessions: {
-        active: this.#registry.size - this.#admission.heldCount,
-        held: this.#admission.heldCount,
-        accepted: this.#registry.acceptedCount,
-        ended: this.#registry.endedCounts,
-      },
-      listeners: this.listenAddresses,
-      isDraining: this.#isDraining,
-      version: this.#version,
-      startedAt: this.#startedAt,
-      now: this.#clock.now(),
-      wallTime: this.#clock.wallTime(),
-    })
+    return this.#view.status()
   }
 
-  sessions(query: SessionQuery): SessionList {
-    return listSessions(this.#registry.all(), query, { now: this.#clock.now(), wallTime: this.#clock.wallTime() })
-  }
-
-  #isReady(): boolean {
-    const decision = this.#admission.decision
-    if (this.#isDraining || decision === null || decision.primary === null) return false
-    const context = { decision, now: this.#clock.now(), decisionTtlMs: this.#config.monitor.decisionTtlMs }
-    return isFresh(context) && this.#listeners.isOpen
+  get #snapshot(): HealthSnapshot {
+    if (this.#health === null) throw new Error('the daemon has not been started')
+    return this.#health.snapshot
   }
 
   // --- The parts ---------------------------------------------------------------------------------------------------
 
   async #createHealthLoop(): Promise<HealthLoop> {
-    const restored = await restoreState(this.#stateFile, this.#logger)
+    const restored = await this.#handOver.restore()
     return new HealthLoop({
       clock: this.#clock,
-      store: this.#stateFile,
+      store: this.#handOver.state,
       settings: healthSettings(this.#config),
       restored,
       createProber: (node) =>
@@ -253,13 +273,16 @@ export class Daemon {
           logger: this.#logger,
           onSessionLost: () => this.#health?.hint(node.name, { fresh: false }),
         }),
-      events: healthEvents(this.#admission, {
-        logger: this.#logger,
-        decisionLog: this.#decisionLog,
-        metrics: this.#metrics,
-        service: this.#service,
-        stateFilePath: this.#stateFile.path,
-      }),
+      events: this.#handOver.watch(
+        healthEvents(this.#admission, {
+          logger: this.#logger,
+          decisionLog: this.#decisionLog,
+          metrics: this.#metrics,
+          failovers: this.#failovers,
+          service: this.#service,
+          stateFilePath: this.#stateFile.path,
+        }),
+      ),
     })
   }
 
@@ -299,48 +322,23 @@ export class Daemon {
 
   async #openAdmin(health: HealthLoop): Promise<void> {
     const { admin } = this.#config
+    const inheritedFd = this.#handOver.takeAdminSocket(admin?.address)
     if (admin === null) return
     this.#admin = await openAdmin({
-      address: admin.address,
-      hosts: admin.hosts,
+      ...{ ...admin, inheritedFd },
       token: this.#adminToken,
+      clock: this.#clock,
       logger: this.#logger,
-      actions: {
-        status: () => this.status(),
-        sessions: (query) => this.sessions(query),
-        isReady: () => this.#isReady(),
-        metrics: () => this.#metricsPage(health),
-        accept: (node) => health.accept(node),
-        fence: (node) => health.fence(node),
-        unfence: (node) => health.unfence(node),
-      },
+      metrics: this.#metrics,
+      actions: createAdminActions({
+        view: this.#view,
+        failovers: this.#failovers,
+        health,
+        drain: this.#drain,
+        probeTimeoutMs: () => this.#config.monitor.timeoutMs,
+      }),
     })
     // Nobody could ask for it otherwise.
     this.#metrics.watchProcess()
-  }
-
-  async #metricsPage(health: HealthLoop): Promise<MetricsPage> {
-    return await this.#metrics.page({
-      status: this.status(),
-      health: health.snapshot,
-      sessions: this.#registry.figures,
-      listeners: this.#config.listeners.map((listener) => formatListenerAddress(listener.address)),
-      limits: {
-        sessionsMax: this.#config.limits.maxSessions,
-        heldMax: admissionSettings(this.#config).holdSessionsMax,
-      },
-      isReady: this.#isReady(),
-      now: this.#clock.now(),
-    })
-  }
-
-  /** Resolves when no session is left, the grace is over, or somebody is in a hurry. */
-  async #drained(graceMs: number, hurry: Promise<void>): Promise<void> {
-    let cancelTimer = (): void => undefined
-    const graceOver = new Promise<void>((resolve) => {
-      cancelTimer = this.#clock.schedule(graceMs, resolve)
-    })
-    await Promise.race([this.#registry.whenEmpty(), graceOver, hurry])
-    cancelTimer()
   }
 }

@@ -4,7 +4,7 @@ import type { Config, ListenerAddress } from '../config/config.ts'
 import { redactConfig } from '../config/redact.ts'
 
 /** Settings of which a change waits for a restart, and all below them. */
-const AFTER_RESTART = ['admin', 'state_dir', 'workers', 'log.format']
+const AFTER_RESTART = ['admin.address', 'admin.socket_mode', 'state_dir', 'workers', 'log.format']
 
 export interface Changes {
   /** `monitor.interval: 500 -> 1000`; times in milliseconds, sizes in bytes, secrets redacted. */
@@ -12,7 +12,12 @@ export interface Changes {
   readonly afterRestart: readonly string[]
 }
 
-export function describeChanges(before: Config, after: Config): Changes {
+/** `isTokenNew`: the admin token is another one than before, be it in the configuration or in its file. */
+export function describeChanges(
+  before: Config,
+  after: Config,
+  { isTokenNew = false }: { readonly isTokenNew?: boolean } = {},
+): Changes {
   const [shownBefore, shownAfter] = [redactConfig(before), redactConfig(after)]
   const live: string[] = []
   const afterRestart: string[] = []
@@ -21,8 +26,11 @@ export function describeChanges(before: Config, after: Config): Changes {
     const changes = differences(path, shownBefore[key], shownAfter[key])
     // A secret that changed looks the same when redacted.
     if (changes.length === 0 && !isEqual(before[key], after[key])) changes.push(`${path}: a secret`)
-    for (const change of changes) (isForRestart(change) ? afterRestart : live).push(change)
+    const isSwitched = key === 'admin' && (before.admin === null || after.admin === null)
+    for (const change of changes) (isSwitched || isForRestart(change) ? afterRestart : live).push(change)
   }
+  // One that is in the configuration itself is told of already.
+  if (isTokenNew && before.admin?.token === after.admin?.token) live.push('admin.token_file: another token in it')
   return { live, afterRestart }
 }
 
@@ -32,7 +40,11 @@ function isForRestart(change: string): boolean {
 
 function differences(path: string, before: unknown, after: unknown): string[] {
   if (isEqual(before, after)) return []
-  if (!isMapping(before) || !isMapping(after)) return [`${path}: ${describe(before)} -> ${describe(after)}`]
+  if (!isMapping(before) || !isMapping(after)) {
+    const describeOne = path.endsWith('.socket_mode') ? describeMode : describe
+    return [`${path}: ${describeOne(before)} -> ${describeOne(after)}`]
+  }
+  if ('kind' in before) return [`${path}: ${describeAddress(before)} -> ${describeAddress(after)}`]
   const keys = new Set([...Object.keys(before), ...Object.keys(after)])
   return [...keys].flatMap((key) => differences(`${path}.${yamlKey(key)}`, before[key], after[key]))
 }
@@ -60,10 +72,15 @@ function describeEntry(entry: unknown): string {
   const { name, address, ...rest } = entry
   if (typeof name === 'string') return `${name} ${describeAddress(address)}`
   const settings = Object.entries(rest).map(([key, value]) => {
-    if (key === 'socketMode') return `0${Number(value).toString(8).padStart(3, '0')}`
+    if (key === 'socketMode') return describeMode(value)
     return isMapping(value) ? Object.values(value).flat().join(' ') : String(value)
   })
   return [describeAddress(address), ...settings.filter((setting) => setting !== '')].join(' ')
+}
+
+/** As chmod takes it. */
+function describeMode(value: unknown): string {
+  return `0${Number(value).toString(8).padStart(3, '0')}`
 }
 
 function describeAddress(address: unknown): string {

@@ -1,11 +1,19 @@
 /** What the proxy knew before it was stopped, and the proof that it can go on remembering. Composition layer. */
 import type { Logger } from 'pino'
 import type { PersistentState } from '../ports.ts'
+import { isRaised } from './shared-state.ts'
 import { StartError } from './start-error.ts'
 import type { StateFile } from './state-file.ts'
 
-/** An unreadable file is a warning and a cold start. Rejects with a StartError when the state cannot be kept. */
-export async function restoreState(stateFile: StateFile, logger: Logger): Promise<PersistentState> {
+/**
+ * An unreadable file is a warning and a cold start. Rejects with a StartError when the state cannot be kept. `told`: what
+ * the process has on disk that still runs, and writes; the file may be another one, and know a higher epoch.
+ */
+export async function restoreState(
+  stateFile: StateFile,
+  logger: Logger,
+  told: PersistentState | null = null,
+): Promise<PersistentState> {
   const loaded = await stateFile.load()
   if (loaded.kind === 'unreadable') {
     logger.warn(
@@ -14,7 +22,7 @@ export async function restoreState(stateFile: StateFile, logger: Logger): Promis
     )
   }
   try {
-    await stateFile.proveWritable(loaded)
+    await stateFile.proveWritable(loaded, { isShared: told !== null })
   } catch (error) {
     throw new StartError(
       `the state file ${stateFile.path} cannot be written: ${(error as Error).message}`,
@@ -22,7 +30,8 @@ export async function restoreState(stateFile: StateFile, logger: Logger): Promis
       error,
     )
   }
-  const restored = loaded.kind === 'loaded' ? loaded.state : { epoch: null, fenced: [] }
+  const found = loaded.kind === 'loaded' ? loaded.state : { epoch: null, fenced: [] }
+  const restored = told === null ? found : isRaised(told.epoch, found.epoch) ? told : { ...told, epoch: found.epoch }
   if (restored.epoch !== null) logger.info({ epoch: restored.epoch }, 'last accepted primary')
   return restored
 }

@@ -1,5 +1,5 @@
 /**
- * What the service manager is told, in systemd's words: READY, RELOADING, STOPPING, STATUS, WATCHDOG. Composition layer.
+ * What the service manager is told, in systemd's words: READY, MAINPID, RELOADING, STOPPING, STATUS, WATCHDOG. Composition layer.
  * One message is under way at a time; what comes meanwhile is merged to what is still true, so that nothing piles up and
  * nothing waits for the manager. It knows the protocol and nothing of the proxy.
  *
@@ -37,6 +37,7 @@ export class ServiceManager {
   #pending: Pending = NOTHING
   #status = ''
   #isReady = false
+  #mainPid: number | null = null
   #isStopping = false
   #isFailing = false
   #isClosed = false
@@ -65,10 +66,11 @@ export class ServiceManager {
     this.#add({ status: line })
   }
 
-  /** The start is over. Only the first call counts. */
-  ready(): void {
+  /** The start is over. Only the first call counts. `mainPid`: this process takes the place of the one that was started. */
+  ready(mainPid: number | null = null): void {
     if (this.#isReady || this.#isStopping) return
     this.#isReady = true
+    this.#mainPid = mainPid
     this.#add({ isReady: true })
   }
 
@@ -147,7 +149,7 @@ export class ServiceManager {
     if (reloading !== null) {
       message.push('RELOADING=1', `MONOTONIC_USEC=${reloading}`)
       if (isReady) rest = { ...NOTHING, isReady }
-    } else if (isReady) message.push('READY=1')
+    } else if (isReady) message.push('READY=1', ...(this.#mainPid === null ? [] : [`MAINPID=${this.#mainPid}`]))
     else if (stopping !== null) message.push('STOPPING=1', `EXTEND_TIMEOUT_USEC=${stopping}`)
     if (status !== null) message.push(`STATUS=${status}`)
     if (isAlive) message.push('WATCHDOG=1')

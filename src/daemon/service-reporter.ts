@@ -32,15 +32,23 @@ export interface ServiceReporterOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly schedule: () => ProbeSchedule
+  /** What the status says besides the decision; `null`: nothing. */
+  readonly note?: () => string | null
+  /** Another process reports until `takeOver`. */
+  readonly isSilent?: boolean
 }
 
 export class ServiceReporter {
   readonly #manager: ServiceManager | null
   readonly #watchdog: Watchdog | null
   readonly #pulse: HealthPulse
+  readonly #note: () => string | null
+  #isSilent: boolean
   #isStopping = false
 
-  constructor({ systemd, path, clock, logger, schedule }: ServiceReporterOptions) {
+  constructor({ systemd, path, clock, logger, schedule, note = () => null, isSilent = false }: ServiceReporterOptions) {
+    this.#note = note
+    this.#isSilent = isSilent
     const { notifySocket, watchdogMs } = systemd
     this.#pulse = new HealthPulse(clock)
     const manager =
@@ -67,7 +75,7 @@ export class ServiceReporter {
 
   /** The parts are made; the probes come next. */
   starting(): void {
-    this.#manager?.status('starting: no node has been probed yet')
+    if (!this.#isSilent) this.#manager?.status('starting: no node has been probed yet')
   }
 
   takeObservation(node: string): void {
@@ -76,11 +84,25 @@ export class ServiceReporter {
 
   /** `settled`: every node has been asked once. */
   takeDecision(decision: Decision, settled: boolean): void {
-    if (this.#isStopping) return
-    this.#manager?.status(`${decision.kind}: ${decision.reason}`)
+    if (this.#isStopping || this.#isSilent) return
+    const note = this.#note()
+    this.#manager?.status(`${decision.kind}: ${decision.reason}${note === null ? '' : `; ${note}`}`)
     if (!settled && decision.primary === null) return
     this.#manager?.ready()
     this.#watchdog?.start()
+  }
+
+  /** This process is the service from now on, and ready. */
+  takeOver(): void {
+    this.#isSilent = false
+    this.#manager?.ready(process.pid)
+    this.#watchdog?.start()
+  }
+
+  /** Another process is the service from now on: it says nothing more, not that it stops either. */
+  async retire(): Promise<void> {
+    this.#isSilent = true
+    await this.close()
   }
 
   /** Says that a reload begins and, however `reload` ends, that it is over. */
@@ -96,6 +118,7 @@ export class ServiceReporter {
   /** Draining begins; the process ends `withinMs` from now at the latest. The probes go on, and so do the signs of life. */
   stopping({ graceMs, withinMs }: { readonly graceMs: number; readonly withinMs: number }): void {
     this.#isStopping = true
+    if (this.#isSilent) return
     this.#manager?.status(`draining: running sessions may go on for up to ${Math.round(graceMs / 1000)} s`)
     this.#manager?.stopping(withinMs)
   }

@@ -3,20 +3,28 @@ import { formatListenerAddress } from '../config/address.ts'
 import type { ListenerConfig } from '../config/config.ts'
 import { createProxyTrust } from '../net/client-address.ts'
 import type { SessionEnvironment, Termination } from '../net/session-environment.ts'
+import { SessionEndLog } from '../net/session-end-log.ts'
 import { routeRequest } from './settings.ts'
 
-/** What is the listener's own. */
-type Own = 'listener' | 'request' | 'tlsMode' | 'termination' | 'awaitsProxyHeader' | 'onPromotion'
+/** What is the listener's own, or made here. */
+type Own = 'endLog' | 'listener' | 'request' | 'tlsMode' | 'termination' | 'awaitsProxyHeader' | 'onPromotion'
 
 export class SessionEnvironments {
   readonly #shared: Omit<SessionEnvironment, Own>
+  readonly #endLog: SessionEndLog
   readonly #terminationOf: (config: ListenerConfig) => Termination | null
   readonly #known = new WeakMap<ListenerConfig, SessionEnvironment>()
 
   /** `terminationOf`: asked once for each configuration of a listener. */
   constructor(shared: Omit<SessionEnvironment, Own>, terminationOf: (config: ListenerConfig) => Termination | null) {
     this.#shared = shared
+    this.#endLog = new SessionEndLog(shared)
     this.#terminationOf = terminationOf
+  }
+
+  /** The last session has ended: the log is told of those that had no line. */
+  close(): void {
+    this.#endLog.close()
   }
 
   of(config: ListenerConfig): SessionEnvironment {
@@ -25,6 +33,7 @@ export class SessionEnvironments {
     const termination = this.#terminationOf(config)
     const environment: SessionEnvironment = {
       ...this.#shared,
+      endLog: this.#endLog,
       listener: formatListenerAddress(config.address),
       request: routeRequest(config),
       tlsMode: config.tls.mode,

@@ -1,7 +1,7 @@
 /**
  * Two-stage signals, taken from the first moment on: one that arrives before the daemon can act on it is kept, neither
  * lost nor deadly. The first SIGTERM or SIGINT asks to stop, the second to hurry, a third is left to the system. SIGHUP
- * asks to reload. Composition layer; what stopping and reloading mean is not known here.
+ * asks to reload, SIGUSR2 to hand over to a new process. Composition layer; what these mean is not known here.
  */
 import type { EventEmitter } from 'node:events'
 
@@ -15,6 +15,8 @@ export interface Signals {
   readonly hurry: Promise<void>
   /** Calls `reload` at every SIGHUP from now on, and at once when there was one before. To be called once. */
   readonly onReload: (reload: () => void) => void
+  /** The same for SIGUSR2. */
+  readonly onUpgrade: (upgrade: () => void) => void
   /** Gives them back to the system. Idempotent. */
   readonly release: () => void
 }
@@ -24,10 +26,8 @@ export function takeSignals(source: EventEmitter): Signals {
   const stop = Promise.withResolvers<NodeJS.Signals>()
   const hurry = Promise.withResolvers<void>()
   let isStopping = false
-  let isReloadDue = false
-  let reload = (): void => {
-    isReloadDue = true
-  }
+  const reload = new KeptOrder(source, 'SIGHUP')
+  const upgrade = new KeptOrder(source, 'SIGUSR2')
   const onStop = (signal: NodeJS.Signals): void => {
     if (!isStopping) {
       isStopping = true
@@ -37,20 +37,43 @@ export function takeSignals(source: EventEmitter): Signals {
     hurry.resolve()
     release()
   }
-  const onHangUp = (): void => reload()
   const release = (): void => {
     for (const signal of STOP_SIGNALS) source.off(signal, onStop)
-    source.off('SIGHUP', onHangUp)
+    reload.release()
+    upgrade.release()
   }
   for (const signal of STOP_SIGNALS) source.on(signal, onStop)
-  source.on('SIGHUP', onHangUp)
   return {
     stop: stop.promise,
     hurry: hurry.promise,
-    onReload: (handler) => {
-      reload = handler
-      if (isReloadDue) handler()
-    },
+    onReload: (handler) => reload.take(handler),
+    onUpgrade: (handler) => upgrade.take(handler),
     release,
+  }
+}
+
+/** A signal that means an order; one that comes before anybody takes it is kept. */
+class KeptOrder {
+  readonly #source: EventEmitter
+  readonly #signal: NodeJS.Signals
+  readonly #onSignal = (): void => this.#handler()
+  #isDue = false
+  #handler = (): void => {
+    this.#isDue = true
+  }
+
+  constructor(source: EventEmitter, signal: NodeJS.Signals) {
+    this.#source = source
+    this.#signal = signal
+    source.on(signal, this.#onSignal)
+  }
+
+  take(handler: () => void): void {
+    this.#handler = handler
+    if (this.#isDue) handler()
+  }
+
+  release(): void {
+    this.#source.off(this.#signal, this.#onSignal)
   }
 }

@@ -1,17 +1,18 @@
 /**
  * The state file: `state.json` in `state_dir`, with the epoch of the last accepted primary and the operators' fences.
  * Replaced atomically and synced to disk, so that a crash leaves the old or the new one and never half of either.
- * Effect layer. One process writes it; saves are made one after another.
+ * Effect layer. One process writes it, which one is shared-state.ts's to know; saves are made one after another.
  */
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises'
 import path from 'node:path'
+import process from 'node:process'
 import { z } from 'zod'
 import type { PersistentState, StateStore } from '../ports.ts'
 
 const STATE_FILE_NAME = 'state.json'
 
-const STATE_SCHEMA = z.object({
-  version: z.literal(1),
+/** As it is on disk, and as processes tell it each other. */
+export const PERSISTENT_STATE_SCHEMA = z.object({
   epoch: z
     .object({
       systemIdentifier: z.string().regex(/^\d{1,20}$/),
@@ -20,8 +21,10 @@ const STATE_SCHEMA = z.object({
       at: z.string(),
     })
     .nullable(),
-  fenced: z.array(z.string()),
+  fenced: z.array(z.string()).readonly(),
 })
+
+const STATE_SCHEMA = PERSISTENT_STATE_SCHEMA.extend({ version: z.literal(1) })
 
 export type LoadedState =
   | { readonly kind: 'loaded'; readonly state: PersistentState }
@@ -57,12 +60,14 @@ export class StateFile implements StateStore {
 
   /**
    * Makes the directory if it is missing and writes what was there before, or an empty state: whether the state can be
-   * kept is known at the start, not in the middle of a failover. Rejects with the error of the file system.
+   * kept is known at the start, not in the middle of a failover. Rejects with the error of the file system. `isShared`:
+   * another process may write it at the same time, so that the file itself is left alone.
    */
-  async proveWritable(loaded: LoadedState): Promise<void> {
+  async proveWritable(loaded: LoadedState, { isShared = false } = {}): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o750 })
     // An unreadable file stays for the operator to look at until there is something better to put in its place.
     if (loaded.kind === 'unreadable') await this.#writeTemporary(EMPTY)
+    else if (isShared) await unlink(await this.#writeTemporary(EMPTY))
     else await this.save(loaded.kind === 'loaded' ? loaded.state : EMPTY)
   }
 
@@ -84,7 +89,8 @@ export class StateFile implements StateStore {
   }
 
   async #writeTemporary(state: PersistentState): Promise<string> {
-    const temporary = `${this.path}.new`
+    // Another process may be about to write its own.
+    const temporary = `${this.path}.${process.pid}.new`
     const file = await open(temporary, 'w', 0o640)
     try {
       await file.writeFile(`${JSON.stringify({ version: 1, ...state }, null, 2)}\n`)

@@ -1,35 +1,44 @@
-/** Who is told of what happens in the proxy: log, metrics, service manager. Composition layer; nobody here acts on it. */
+/**
+ * Who is told of what happens in the proxy: log, metrics, failover journal, service manager. Composition layer; nobody
+ * here acts on it.
+ */
 import type { Logger } from 'pino'
 import type { Admission, AdmissionEvents } from '../net/admission.ts'
 import type { Metrics } from '../observability/metrics.ts'
 import type { NodeIdentity } from '../ports.ts'
 import type { HealthEvents } from '../probe/health-loop.ts'
 import type { DecisionLog } from './decision-log.ts'
+import type { FailoverRecorder } from './failover-recorder.ts'
 import type { ServiceReporter } from './service-reporter.ts'
 
 export interface Audience {
   readonly logger: Logger
   readonly decisionLog: DecisionLog
   readonly metrics: Metrics
+  readonly failovers: FailoverRecorder
   readonly service: ServiceReporter
   /** For the log. */
   readonly stateFilePath: string
 }
 
-/** The admission itself takes each decision first: what it did is part of what is told. */
+/** The admission itself takes each decision between two tellings: what it did is part of what is told. */
 export function healthEvents(
   admission: Admission,
-  { logger, decisionLog, metrics, service, stateFilePath }: Audience,
+  { logger, decisionLog, metrics, failovers, service, stateFilePath }: Audience,
 ): HealthEvents {
   return {
     onDecision: (decision, state) => {
-      metrics.takeDecision(decision, state)
-      admission.takeDecision(decision, (endedCount) => decisionLog.takeDecision(decision, endedCount, state.settled))
+      failovers.takeDecision(decision, state)
+      admission.takeDecision(decision, (endedCount) => {
+        failovers.take({ kind: 'fenced', endedCount })
+        decisionLog.takeDecision(decision, endedCount, state.settled)
+      })
       service.takeDecision(decision, state.settled)
     },
     onObservation: (node, observation) => {
       service.takeObservation(node)
       metrics.takeObservation(node, observation)
+      failovers.take({ kind: 'observed', node, observation })
       decisionLog.takeObservation(node, observation)
     },
     onMembers: (added, removed) => {
@@ -37,23 +46,31 @@ export function healthEvents(
       logger.info({ added: names(added), removed: names(removed) }, 'nodes changed')
     },
     onEpochSaved: (epoch) => {
-      metrics.takeEpoch(epoch, admission.heldCount > 0)
+      failovers.take({ kind: 'accepted', epoch })
       decisionLog.takeEpoch(epoch)
     },
     onSaveFailed: (epoch, error) => {
       metrics.takeSaveFailure()
+      failovers.take({ kind: 'save-failed', problem: error.message })
       decisionLog.takeSaveFailure(epoch, error.message, stateFilePath)
     },
   }
 }
 
-export function admissionEvents({ logger, metrics }: Pick<Audience, 'logger' | 'metrics'>): AdmissionEvents {
+export function admissionEvents({
+  logger,
+  metrics,
+  failovers,
+}: Pick<Audience, 'logger' | 'metrics' | 'failovers'>): AdmissionEvents {
   return {
     onFirstRouted: (node, afterDecisionMs) => {
-      metrics.takeFirstRouted(node)
+      failovers.take({ kind: 'first-routed', node })
       logger.info({ node, afterDecisionMs: round(afterDecisionMs) }, 'first session routed to the new primary')
     },
-    onAllReleased: (count) => logger.info({ sessions: count }, 'all held sessions released'),
+    onAllReleased: (count) => {
+      failovers.take({ kind: 'all-released' })
+      logger.info({ sessions: count }, 'all held sessions released')
+    },
     onHoldEnded: (outcome, waitedMs) => metrics.takeHoldEnd(outcome, waitedMs),
   }
 }

@@ -47,6 +47,8 @@ export interface BackendReady {
 }
 
 export interface BackendLegOptions {
+  /** For the log. */
+  readonly sessionId: number
   readonly address: NodeAddress
   /** True for sessions that must be on a primary. */
   readonly refusesRecovery: boolean
@@ -152,7 +154,8 @@ export class BackendLeg {
   }
 
   readonly #onError = (error: Error): void => {
-    this.#options.environment.logger.debug({ code: errorCode(error) }, 'server socket failed')
+    const { environment, sessionId } = this.#options
+    environment.logger.debug({ session: sessionId, code: errorCode(error) }, 'server socket failed')
   }
 
   readonly #onData = (chunk: Buffer): void => {

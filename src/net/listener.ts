@@ -1,21 +1,19 @@
 /**
  * One address that clients connect to: accepts, and makes a session of each connection. Effect layer.
  */
-import { chmod, lstat, unlink } from 'node:fs/promises'
-import { connect, createServer, type ListenOptions, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { formatListenerAddress } from '../config/address.ts'
-import type { ListenerAddress } from '../config/config.ts'
+import { ListeningSocket, type OwnAddress } from './listening-socket.ts'
 
 /** Connections that wait to be accepted. A thousand clients reconnect at once after a failover. */
 export const BACKLOG = 1024
-
-/** An address that the proxy opens itself. For those that are handed over there is passed-listener.ts. */
-export type OwnAddress = Exclude<ListenerAddress, { readonly kind: 'fd' }>
 
 export interface ListenerOptions {
   readonly address: OwnAddress
   /** Permissions of the file of a Unix socket; left out: what the umask leaves. Without w nobody can connect. */
   readonly socketMode?: number
+  /** A socket that listens at this address already, of the process before; left out: it is opened. */
+  readonly inheritedFd?: number | undefined
   /** The socket belongs to the receiver. */
   readonly onConnection: (socket: Socket) => void
   /** An accept failed after the listener had been opened (no file descriptors left, say). */
@@ -25,10 +23,15 @@ export interface ListenerOptions {
 export class Listener {
   readonly #options: ListenerOptions
   readonly #server: Server
+  readonly #socket: ListeningSocket
 
   constructor(options: ListenerOptions) {
+    const { address, socketMode, inheritedFd } = options
     this.#options = options
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, options.onConnection)
+    // As in nginx, `[::]` means IPv6 only: `0.0.0.0` can be listed beside it.
+    const ipv6Only = address.kind === 'tcp' && address.host === '::'
+    this.#socket = new ListeningSocket(this.#server, { address, socketMode, ipv6Only, backlog: BACKLOG, inheritedFd })
   }
 
   /** `host:port` as it was opened, with the port that was given for port 0; the path of a Unix socket. */
@@ -42,75 +45,29 @@ export class Listener {
     return this.#server.listening
   }
 
-  /**
-   * Rejects with the error of the system (EADDRINUSE, EACCES …), whose message names the address. A Unix socket that
-   * nobody listens on any more, which a killed process leaves behind, is replaced.
-   */
+  /** For another process to inherit. Throws when it is not open. */
+  get descriptor(): number {
+    return this.#socket.descriptor
+  }
+
+  /** Rejects with the error of the system (EADDRINUSE, EACCES …), whose message names the address. */
   async open(): Promise<void> {
-    const { address } = this.#options
-    try {
-      await this.#listen()
-    } catch (error) {
-      if (address.kind !== 'unix' || !(await isAbandoned(address.path, error as NodeJS.ErrnoException))) throw error
-      await unlink(address.path)
-      await this.#listen()
-    }
+    await this.#socket.open()
     this.#server.on('error', this.#options.onError)
-    try {
-      if (this.#options.socketMode !== undefined) await this.permit(this.#options.socketMode)
-    } catch (error) {
-      this.close()
-      throw error
-    }
   }
 
   /** Gives the file of a Unix socket these permissions; does nothing to TCP. Rejects with the error of the system. */
   async permit(mode: number): Promise<void> {
-    const { address } = this.#options
-    if (address.kind === 'unix') await chmod(address.path, mode)
+    await this.#socket.permit(mode)
   }
 
-  #listen(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(listenOptions(this.#options.address), () => {
-        this.#server.removeListener('error', reject)
-        resolve()
-      })
-    })
+  /** The process that it was inherited from is done with it. */
+  claimFile(): void {
+    this.#socket.claimFile()
   }
 
-  /** Takes no more connections; those that are there stay. Idempotent. */
-  close(): void {
-    this.#server.close(() => undefined)
+  /** Takes no more connections; those that are there stay. `keepFile`: another process listens on. Idempotent. */
+  close(options: { readonly keepFile?: boolean } = {}): void {
+    this.#socket.close(options)
   }
-}
-
-function listenOptions(address: OwnAddress): ListenOptions {
-  switch (address.kind) {
-    case 'tcp':
-      // As in nginx, `[::]` means IPv6 only: `0.0.0.0` can be listed beside it.
-      return { host: address.host, port: address.port, backlog: BACKLOG, ipv6Only: address.host === '::' }
-    case 'unix':
-      return { path: address.path, backlog: BACKLOG }
-    default: {
-      const unhandled: never = address
-      return unhandled
-    }
-  }
-}
-
-/** True for a socket, and nothing else, that refuses to be connected to. */
-async function isAbandoned(path: string, error: NodeJS.ErrnoException): Promise<boolean> {
-  if (error.code !== 'EADDRINUSE') return false
-  const found = await lstat(path).catch(() => null)
-  if (found?.isSocket() !== true) return false
-  return await new Promise((resolve) => {
-    const socket = connect({ path })
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(false)
-    })
-    socket.once('error', (refusal: NodeJS.ErrnoException) => resolve(refusal.code === 'ECONNREFUSED'))
-  })
 }

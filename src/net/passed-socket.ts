@@ -39,6 +39,11 @@ export class PassedSocket {
       : formatListenerAddress({ kind: 'tcp', host: opened.address, port: opened.port })
   }
 
+  /** For another process to inherit; `null` when it is closed, or was no listening socket. */
+  get descriptor(): number | null {
+    return this.#isOver || this.#failure !== null ? null : this.#fd
+  }
+
   get isOpen(): boolean {
     return this.#user !== null && this.#server?.listening === true
   }

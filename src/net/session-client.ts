@@ -1,5 +1,5 @@
 /**
- * Who a session is for, and its place under the limits: of all sessions, and of those from one address. Effect layer.
+ * Who a session is for, its number, and its place under the limits: of all sessions, and of those from one address. Effect layer.
  */
 import type { Socket } from 'node:net'
 import { LOCAL_CLIENT, peerAddress } from './client-address.ts'
@@ -7,6 +7,8 @@ import type { SessionEnvironment } from './session-environment.ts'
 
 export class SessionClient {
   readonly #environment: Pick<SessionEnvironment, 'registry' | 'settings'>
+  /** Counted from 1 in this process: for the log and the list of sessions. */
+  readonly sessionId: number
   /** Who has connected: the client, or a load balancer that speaks for it. */
   readonly peer: string
   /** The peer has to begin with a PROXY header. */
@@ -17,6 +19,7 @@ export class SessionClient {
 
   constructor(socket: Socket, environment: Pick<SessionEnvironment, 'registry' | 'settings' | 'awaitsProxyHeader'>) {
     this.#environment = environment
+    this.sessionId = environment.registry.nextSessionId()
     this.peer = peerAddress(socket)
     this.awaitsProxyHeader = environment.awaitsProxyHeader?.(this.peer) ?? false
     if (!this.awaitsProxyHeader) this.#address = this.peer
@@ -52,8 +55,9 @@ export class SessionClient {
     if (this.#isCounted && this.#address !== null) this.#environment.registry.clients.remove(this.#address)
   }
 
-  /** For the log: both addresses where they differ. */
-  get logFields(): Readonly<Record<string, string | null>> {
-    return this.#address === this.peer ? { client: this.peer } : { client: this.#address, peer: this.peer }
+  /** For the log: which session, and both addresses where they differ. */
+  get logFields(): Readonly<Record<string, string | number | null>> {
+    const client = this.#address === this.peer ? { client: this.peer } : { client: this.#address, peer: this.peer }
+    return { session: this.sessionId, ...client }
   }
 }

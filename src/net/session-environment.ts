@@ -10,6 +10,7 @@ import type { NodeAddress } from '../topology/observation.ts'
 import type { RouteRequest } from '../topology/route-session.ts'
 import type { Admission } from './admission.ts'
 import type { ServerTls } from './server-tls.ts'
+import type { SessionEndLog } from './session-end-log.ts'
 import type { SessionRegistry } from './session-registry.ts'
 import type { TlsAcceptor } from './tls-acceptor.ts'
 
@@ -65,4 +66,5 @@ export interface SessionEnvironment {
   readonly clock: Clock
   readonly lookup: LookupFunction
   readonly logger: Logger
+  readonly endLog: SessionEndLog
 }

@@ -15,6 +15,7 @@ export class SessionRegistry {
   readonly #cancelKeys = new Map<Session, string>()
   readonly #ended = new Map<CloseReasonKind, number>(CLOSE_REASON_KINDS.map((kind) => [kind, 0]))
   #acceptedCount = 0
+  #lastSessionId = 0
   #endedTraffic: Traffic = { fromClient: 0, toClient: 0 }
   #onEmpty: (() => void) | null = null
   #backendCount = 0
@@ -54,6 +55,12 @@ export class SessionRegistry {
   /** Counted now: walks through all sessions. */
   get figures(): SessionFigures {
     return countSessions(this.#sessions, this.#endedTraffic)
+  }
+
+  /** The number of the next session. */
+  nextSessionId(): number {
+    this.#lastSessionId += 1
+    return this.#lastSessionId
   }
 
   add(session: Session): void {

@@ -4,7 +4,7 @@
  * socket, backend-leg.ts the server's up to the end of the login, and relay.ts moves bytes between them after that.
  */
 import type { Socket } from 'node:net'
-import { CLOSE_REASON_LOG_LEVEL, type CloseReason } from '../session/close-reason.ts'
+import type { CloseReason } from '../session/close-reason.ts'
 import type { CountedSession, Traffic } from '../session/session-figures.ts'
 import {
   SESSION_TRANSITIONS,
@@ -69,6 +69,10 @@ export class Session implements CountedSession {
     return this.#placement.node
   }
 
+  get id(): number {
+    return this.#client.sessionId
+  }
+
   /** Who it is for: `null` while a PROXY header is awaited, `[local]` for a Unix socket. */
   get client(): string | null {
     return this.#client.address
@@ -130,7 +134,7 @@ export class Session implements CountedSession {
     const outcome = SESSION_TRANSITIONS[this.#phase][event]
     if (outcome === 'ignore') return
     if (outcome === 'impossible') {
-      this.#environment.logger.error({ phase: this.#phase, event }, 'defect: impossible session event')
+      this.#environment.logger.error({ session: this.id, phase: this.#phase, event }, 'defect: impossible session event')
       this.#frontend.destroy()
       return
     }
@@ -215,6 +219,7 @@ export class Session implements CountedSession {
     // With a doubt, or it would be routed there again at once, for as long as the decision stands.
     if (address === null) return this.#loseUnseen(node, 'it is no longer among the nodes')
     this.#leg = new BackendLeg({
+      sessionId: this.id,
       address,
       refusesRecovery: this.#environment.request.route === 'primary',
       isClientEncrypted: this.#frontend.isEncrypted,
@@ -274,7 +279,7 @@ export class Session implements CountedSession {
 
   /** Back to routing, with a note that this node takes nobody until it has proven itself again. */
   #loseUnseen(node: string, why: string): void {
-    this.#environment.logger.debug({ node, why, client: this.client }, 'session goes back to routing')
+    this.#environment.logger.debug({ node, why, ...this.#client.logFields }, 'session goes back to routing')
     this.#environment.admission.doubt(node)
     this.#environment.onHint(node, 'not-accepting')
     this.#dispatch('node-lost')
@@ -333,14 +338,12 @@ export class Session implements CountedSession {
 
   #release(): void {
     this.#timer.clear()
-    const { registry, logger, clock } = this.#environment
+    const { registry, endLog, clock } = this.#environment
     const { kind, ...details } = this.#reason ?? FINISHED
     registry.remove(this, kind)
     this.#client.leavePlace()
-    const level = CLOSE_REASON_LOG_LEVEL[kind]
-    if (!logger.isLevelEnabled(level)) return
     const ageMs = Math.round(clock.now() - this.acceptedAt)
-    logger[level]({ reason: kind, ...details, ...this.#client.logFields, ageMs }, 'session ended')
+    endLog.take(kind, () => ({ ...details, ...this.#client.logFields, ageMs }))
   }
 
   #startStartupTimer(): void {

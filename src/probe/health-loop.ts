@@ -12,6 +12,7 @@ import type { Policy } from '../topology/situation.ts'
 import { ownRow } from '../topology/standing.ts'
 import { type Decision, type Epoch, initialState, type TopologyState } from '../topology/topology-state.ts'
 import { NodeLoop } from './node-loop.ts'
+import { ProbeWaits } from './probe-waits.ts'
 
 export interface HealthSettings {
   readonly nodes: readonly NodeIdentity[]
@@ -59,6 +60,8 @@ export class HealthLoop {
    */
   readonly #formerEvidence = new Map<string, NodeEvidence>()
   readonly #loops = new Map<string, NodeLoop>()
+  readonly #waits: ProbeWaits
+  #fastUntil = Number.NEGATIVE_INFINITY
   #isSaving = false
   #lastWrite: Promise<unknown> = Promise.resolve()
   #isStopped = false
@@ -72,6 +75,7 @@ export class HealthLoop {
     readonly events: HealthEvents
   }) {
     this.#clock = options.clock
+    this.#waits = new ProbeWaits(options.clock)
     this.#store = options.store
     this.#events = options.events
     this.#createProber = options.createProber
@@ -90,6 +94,7 @@ export class HealthLoop {
 
   async stop(): Promise<void> {
     this.#isStopped = true
+    this.#waits.close()
     await Promise.all([...this.#loops.values()].map((loop) => loop.stop()))
     this.#loops.clear()
   }
@@ -101,6 +106,12 @@ export class HealthLoop {
 
   hintAll(): void {
     for (const loop of this.#loops.values()) loop.hint({ fresh: false })
+  }
+
+  /** Something is going on in the cluster: every node is asked now, and at the fast pace for so long. */
+  hurry(forMs: number): void {
+    this.#fastUntil = this.#clock.now() + forMs
+    this.hintAll()
   }
 
   /**
@@ -125,6 +136,17 @@ export class HealthLoop {
     if (options.renewProbers) this.#renewProbers()
     for (const loop of this.#loops.values()) loop.repace()
     this.#decide()
+  }
+
+  /** What another process of the proxy has put to disk holds here, too: an epoch, also a lower one, and the fences. */
+  adopt({ epoch, fenced }: PersistentState): void {
+    const isSame = JSON.stringify(epoch) === JSON.stringify(this.#state.epoch)
+    const answer = epoch === null ? undefined : this.#evidence.get(epoch.node)?.lastAnswer?.answer
+    const unbrokenSince = answer === undefined || answer.inRecovery ? null : answer.postmasterStartedAt
+    const accepted = isSame ? {} : { epoch, pendingClaims: new Map(), unbrokenSince }
+    this.#state = { ...this.#state, ...accepted, fenced: new Set(fenced) }
+    this.#decide()
+    this.hintAll()
   }
 
   // --- Operators' orders -------------------------------------------------------------------------------------------
@@ -175,6 +197,20 @@ export class HealthLoop {
     )
   }
 
+  /** Asks the node, or all, at once and by a new connection; says when something has come back, `withinMs` at the latest. */
+  async probe(node: string | null, withinMs: number): Promise<OrderResult> {
+    const names = this.#members.map(({ name }) => name).filter((name) => node === null || name === node)
+    if (node !== null && names.length === 0) return this.#unknownNode(node)
+    const waited = this.#waits.wait(names, withinMs)
+    for (const name of names) this.hint(name, { fresh: true })
+    const silent = await waited
+    const asked = `asked ${names.join(', ')}`
+    return {
+      ok: true,
+      message: silent.length === 0 ? asked : `${asked}; nothing from ${silent.join(', ')} within ${withinMs} ms`,
+    }
+  }
+
   #unknownNode(node: string): OrderResult {
     const names = this.#members.map((member) => member.name).join(', ')
     return { ok: false, problem: `there is no node ${JSON.stringify(node)}; the nodes are ${names}` }
@@ -207,6 +243,11 @@ export class HealthLoop {
     return written
   }
 
+  get #intervalMs(): number {
+    const { intervalMs, fastIntervalMs } = this.#settings
+    return this.#decision?.pace === 'steady' && this.#clock.now() >= this.#fastUntil ? intervalMs : fastIntervalMs
+  }
+
   // --- The turn ----------------------------------------------------------------------------------------------------
 
   #startLoop(member: NodeIdentity): void {
@@ -214,7 +255,7 @@ export class HealthLoop {
       prober: this.#createProber(member),
       clock: this.#clock,
       fastIntervalMs: () => this.#settings.fastIntervalMs,
-      intervalMs: () => (this.#decision?.pace === 'steady' ? this.#settings.intervalMs : this.#settings.fastIntervalMs),
+      intervalMs: () => this.#intervalMs,
       onObservation: (observation) => this.#takeObservation(member.name, observation),
     })
     this.#loops.set(member.name, loop)
@@ -239,6 +280,7 @@ export class HealthLoop {
       this.#setMembers(discoverMembers(this.#settings.nodes, this.#members, evidence, primary))
     }
     this.#decide()
+    this.#waits.take(node, observation.sentAt)
   }
 
   #setMembers(members: readonly NodeIdentity[]): void {

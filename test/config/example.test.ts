@@ -81,7 +81,9 @@ describe('ha.example.yaml', () => {
     if (needed.includes(path)) {
       expect(values.length).toBeGreaterThan(0)
     } else if (schema.default === undefined) {
-      expect(offers.filter((line) => line.includes(` ${key}: `))).toHaveLength(1)
+      // A listener and the admin server have settings of one name: the listener's are further in.
+      const place = path.startsWith('listeners') ? /^ {4,}# / : /^ {2}# /
+      expect(offers.filter((line) => place.test(line) && line.includes(` ${key}: `))).toHaveLength(1)
     } else {
       // The second listener shows settings that the first cannot have: it differs in its route on purpose.
       expect(values.filter((value) => !(path === 'listeners[].route' && value === 'standby'))).toEqual([schema.default])
@@ -106,7 +108,11 @@ describe('ha.example.yaml', () => {
       .replace(/sslmode: prefer/, line.includes('sslrootcert') ? 'sslmode: verify-ca' : 'sslmode: prefer')
       .replace(
         /address: 0.0.0.0:5432/,
-        line.includes('socket_mode') ? 'address: unix:/run/pg' : 'address: 0.0.0.0:5432',
+        line.startsWith('    # socket_mode') ? 'address: unix:/run/pg' : 'address: 0.0.0.0:5432',
+      )
+      .replace(
+        /address: 127.0.0.1:8432/,
+        line.startsWith('  # socket_mode') ? 'address: unix:/run/admin' : 'address: 127.0.0.1:8432',
       )
     expect(mustLoad(text, { PGHA_MONITOR_PASSWORD: 'x', PGHA_ADMIN_TOKEN: 'x' })).not.toEqual(mustLoad(example))
   })

@@ -58,7 +58,13 @@ describe('a minimal file', () => {
       keepalive: { clientMs: 60_000, serverMs: 60_000 },
       shutdown: { graceMs: 30_000 },
       workers: 1,
-      admin: { address: { host: '127.0.0.1', port: 8432 }, hosts: [], token: null, tokenFile: null },
+      admin: {
+        address: { kind: 'tcp', host: '127.0.0.1', port: 8432 },
+        socketMode: 0o600,
+        hosts: [],
+        token: null,
+        tokenFile: null,
+      },
       stateDir: '/var/lib/pgha-proxy',
       log: { level: 'info', format: 'auto' },
     })
@@ -399,6 +405,38 @@ describe('wrong files', () => {
       ],
     ],
     [
+      'one Unix socket for a listener and the admin server',
+      file('listeners: [{ address: "unix:/run/pg" }]', nodes, monitor, 'admin: { address: "unix:/run/pg" }'),
+      [
+        'ha.yaml:4: admin.address: is taken by listeners[0].address: "unix:/run/pg"',
+        '  expected another address or port',
+      ],
+    ],
+    [
+      'permissions for an admin server that has no file',
+      file(MINIMAL, 'admin: { socket_mode: 0660 }'),
+      [
+        'ha.yaml:4: admin.socket_mode: has no effect on an address that is no Unix socket: "0660"',
+        '  expected address: unix:/path, or no such setting',
+      ],
+    ],
+    [
+      'host names for a Unix socket',
+      file(MINIMAL, 'admin: { address: "unix:/run/admin.sock", hosts: [proxy] }'),
+      [
+        'ha.yaml:4: admin.hosts: has no effect on a Unix socket, which is asked under any name',
+        '  expected no such setting',
+      ],
+    ],
+    [
+      'an admin socket that has no absolute path',
+      file(MINIMAL, 'admin: { address: "unix:admin.sock" }'),
+      [
+        'ha.yaml:4: admin.address: names no absolute socket path: "unix:admin.sock"',
+        '  expected host:port, [v6]:port or unix:/path',
+      ],
+    ],
+    [
       'one name or address for two nodes',
       file(
         listeners,
@@ -518,6 +556,11 @@ describe('warnings', () => {
       'an admin server beyond this machine',
       file(MINIMAL, 'admin: { address: "0.0.0.0:8432" }'),
       'ha.yaml:4: admin.address: serves plain HTTP',
+    ],
+    [
+      'a token that can be guessed',
+      file(MINIMAL, `admin: { token: "\${TOKEN:-fifteen-letters}" }`),
+      'ha.yaml:4: admin.token: is short enough to be guessed',
     ],
   ])('tell of %s', (_rule, text, beginning) => {
     const result = loadConfig({ text, environment: {} })

@@ -92,7 +92,7 @@ describe('a secret file', () => {
     ['hunter2\r\n', 'hunter2'],
     [' hunter2 ', ' hunter2 '],
   ])('holding %j gives %j', async (text, secret) => {
-    expect(await readSecretFile(await put('secret', text))).toEqual({ ok: true, secret })
+    expect(await readSecretFile(await put('secret', text))).toMatchObject({ ok: true, secret })
   })
 
   test.each([

@@ -86,6 +86,29 @@ describe('describeChanges', () => {
     expect(afterRestart[0]?.startsWith(path)).toBe(true)
   })
 
+  it('says so of the address of the admin server, and of no other setting of it', () => {
+    const socket = configOf(
+      `${BASE}admin: { address: "unix:/run/admin.sock", socket_mode: 0660, token: barley-barley-barley }`,
+    )
+    expect(changesTo(socket)).toEqual({
+      live: ['admin.token: null -> "[redacted]"'],
+      afterRestart: ['admin.address: 127.0.0.1:8432 -> unix:/run/admin.sock', 'admin.socket_mode: 0600 -> 0660'],
+    })
+    const named = configOf(`${BASE}admin: { hosts: [proxy] }`)
+    expect(changesTo(named)).toEqual({ live: ['admin.hosts: [] -> ["proxy"]'], afterRestart: [] })
+  })
+
+  it('tells of another admin token in the same file, and shows neither', () => {
+    const file = configOf(`${BASE}admin: { token_file: /etc/token }`)
+    expect(describeChanges(file, file, { isTokenNew: true })).toEqual({
+      live: ['admin.token_file: another token in it'],
+      afterRestart: [],
+    })
+    const tokens = ['one', 'two'].map((token) => configOf(`${BASE}admin: { token: ${token} }`))
+    const [one = file, two = file] = tokens
+    expect(describeChanges(one, two, { isTokenNew: true }).live).toEqual(['admin: a secret'])
+  })
+
   it('takes a change of the log level over at once', () => {
     expect(changesTo({ ...before, log: { ...before.log, level: 'debug' } }).live).toEqual([
       'log.level: "info" -> "debug"',

@@ -55,6 +55,13 @@ describe('ServiceManager', () => {
     expect(news()).toEqual([])
   })
 
+  it('says which process is the service with every READY, when it is not the one that was started', async () => {
+    const { manager, news, answer } = setUp()
+    manager.ready(4711)
+    expect(news()).toEqual(['READY=1 MAINPID=4711'])
+    await answer()
+  })
+
   it('says nothing twice', async () => {
     const { clock, manager, news, answer } = await setUpReady()
     manager.status('serving: node1')

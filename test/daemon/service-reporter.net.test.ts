@@ -28,7 +28,10 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-function setUp(notifySocket: string | null = '/run/notify') {
+function setUp(
+  notifySocket: string | null = '/run/notify',
+  options: { readonly isSilent?: boolean; readonly note?: () => string } = {},
+) {
   const clock = new FakeClock()
   const log = createMemoryLog()
   const reporter = new ServiceReporter({
@@ -37,6 +40,7 @@ function setUp(notifySocket: string | null = '/run/notify') {
     clock,
     logger: log.logger,
     schedule: () => SCHEDULE,
+    ...options,
   })
   reporters.push(reporter)
   return { clock, log, reporter }
@@ -48,6 +52,33 @@ function said(): string[] {
 }
 
 describe('ServiceReporter', () => {
+  it('of a process that takes over is silent until it has, and then names it', async () => {
+    const { clock, reporter } = setUp('/run/notify', { isSilent: true, note: () => '1 earlier process' })
+    const serving = decide({ primary: 'node1', at: 0 })
+    reporter.starting()
+    reporter.takeDecision(serving, true)
+    await clock.advanceSettled(10_000)
+    expect(said()).toEqual([])
+    reporter.takeOver()
+    await waitFor('readiness', () => said().length >= 1)
+    expect(said()[0]).toMatch(new RegExp(`^READY=1 MAINPID=${process.pid}( WATCHDOG=1)?$`))
+    reporter.takeDecision(serving, true)
+    await clock.advanceSettled(1_000)
+    await waitFor('the status', () => said().some((line) => /STATUS=serving: .*; 1 earlier process/.test(line)))
+  })
+
+  it('of a process that has handed over says nothing more, not that it stops either', async () => {
+    const { clock, reporter } = setUp()
+    reporter.takeDecision(decide({ primary: 'node1', at: 0 }), true)
+    await waitFor('readiness', () => said().some((line) => line.includes('READY=1')))
+    await reporter.retire()
+    const before = said()
+    reporter.takeDecision(decide({ primary: null, at: 0 }), true)
+    reporter.stopping({ graceMs: 1, withinMs: 2 })
+    await clock.advanceSettled(10 * WATCHDOG_MS)
+    expect(said()).toEqual(before)
+  })
+
   it('is ready when every node has been asked, with a primary or without', async () => {
     const { reporter } = setUp()
     const undecided = decide({ primary: null, at: 0 })

@@ -41,6 +41,15 @@ describe('takeSignals', () => {
     expect(calls.length).toBe(2)
   })
 
+  it('keeps a SIGUSR2 that came early, and gives each one that comes later', async () => {
+    const { calls, signals, send } = setUp()
+    await send('SIGUSR2')
+    signals.onUpgrade(() => calls.push('upgrade'))
+    await send('SIGUSR2')
+
+    expect(calls).toEqual(['upgrade', 'upgrade'])
+  })
+
   it('tells whoever asks late of a stop that came early', async () => {
     const { signals, send } = setUp()
     await send('SIGTERM', 'SIGINT')

@@ -112,6 +112,35 @@ describe.skipIf(leftOut('reports to systemd', REPORTS))('the service manager', S
     expect(statesOf(reports)).toEqual(['READY'])
   })
 
+  it('is told which process is the service after an upgrade, and nothing by the one before', async () => {
+    const config = await configOf()
+    await startReporting(config, { launcher: watchedFor(2_000) })
+    await notify?.waitFor('READY', isReady)
+    await proxy?.waitUntilReady()
+    const first = proxy?.pid
+    const client = connectTo(config.primaryPort).send(STARTUP)
+    await client.got(LOGGED_IN)
+
+    await proxy?.upgrade()
+    const reports = () => notify?.reports ?? []
+    const main = await notify?.waitFor('the new process', (report) => 'MAINPID' in report)
+    expect(main).toMatchObject({ READY: '1', MAINPID: String(proxy?.pid) })
+    expect(proxy?.pid).not.toBe(first)
+    await notify?.waitFor('the note', (report) => /; 1 earlier process with 1 session/.test(report['STATUS'] ?? ''))
+    const since = reports().length
+    await notify?.waitFor('a sign of life of the new one', (report) => 'WATCHDOG' in report, { since })
+
+    client.socket.destroy()
+    await proxy?.waitForLog('its end', (record) => record.msg === 'the process before has ended')
+    await notify?.waitFor('the end of the note', (report) => report['STATUS']?.endsWith('timeline 3') === true, {
+      since,
+    })
+    expect(statesOf(reports())).toEqual(['READY', 'READY'])
+    expect(loud()).toEqual([])
+    await proxy?.stop()
+    expect(statesOf(reports())).toEqual(['READY', 'READY', 'STOPPING'])
+  })
+
   it('gets a sign of life from READY on, also on an abstract socket', async () => {
     const name = `@pgha-test-${process.pid}`
     const { reports } = await startReporting(await configOf(), { launcher: watchedFor(200) }, name)
@@ -201,6 +230,30 @@ describe.skipIf(leftOut('sockets handed over as by systemd', SOCKETS))('sockets 
     await reload('fd:pg')
     await connectTo(port).send(STARTUP).got(LOGGED_IN)
     expect([early.hasEnded, early.error]).toEqual([false, null])
+  })
+
+  it('go to the successor at an upgrade, used or not, and so do clients', async () => {
+    const [port = 0, unused = 0] = await freePorts(2)
+    const path = join(folder, '.s.PGSQL.5432')
+    const config = await activated([{ address: 'fd:pg' }, { address: 'fd:local' }])
+    const handedOver = [
+      { name: 'pg', port },
+      { name: 'unused', port: unused },
+      { name: 'local', path },
+    ]
+    await start(config, { launcher: socketActivator(handedOver) }).waitUntilReady()
+    const early = connectTo(port).send(STARTUP)
+    await early.got(LOGGED_IN)
+    for (let count = 0; count < 2; count += 1) {
+      await proxy?.upgrade()
+      await connectTo(port).send(STARTUP).got(LOGGED_IN)
+    }
+    const names = proxy?.log.filter(({ msg }) => String(msg).startsWith('sockets were handed over that'))
+    expect(names?.map((record) => record['names'])).toEqual([['unused'], ['unused'], ['unused']])
+    expect([early.hasEnded, early.error]).toEqual([false, null])
+    for (const socket of sockets.splice(0)) socket.destroy()
+    await proxy?.stop()
+    expect(existsSync(path)).toBe(true)
   })
 
   it('keep clients waiting while the proxy is restarted: none is refused', async () => {

@@ -282,6 +282,39 @@ describe("an operator's order", () => {
   })
 })
 
+describe('what another process has put to disk', () => {
+  it('holds here, also a lower epoch, and is no acceptance of ours', async () => {
+    const restored = { epoch: { ...EPOCH, timelineId: 7 }, fenced: [] }
+    const { clock, store, loop, diary } = setUpHealthLoop({ says: HEALTHY, restored })
+    loop.start()
+    await clock.advanceSettled(100)
+    expect(diary).toEqual(['hold'])
+    loop.adopt({ epoch: EPOCH, fenced: [] })
+    expect(diary).toEqual(['hold', 'node1'])
+    loop.adopt({ epoch: EPOCH, fenced: ['node1'] })
+    expect(diary.at(-1)).toBe('hold')
+    expect(store.saved).toEqual([])
+    await loop.stop()
+  })
+
+  it('overrules an epoch that is on its way to the disk', async () => {
+    const { clock, store, loop, say, diary } = setUpHealthLoop({ says: HEALTHY, restored: KNOWN })
+    loop.start()
+    await clock.advanceSettled(100)
+    store.mode = 'hangs'
+    say('node1', 'R')
+    say('node2', 'P2+')
+    await clock.advanceSettled(200)
+    const theirs = { ...EPOCH, timelineId: 2, node: 'node2', at: 'theirs' }
+    loop.adopt({ epoch: theirs, fenced: [] })
+    store.resume()
+    await settled()
+    expect(loop.snapshot.state.epoch).toEqual(theirs)
+    expect(diary.filter((line) => line.startsWith('told of'))).toEqual([])
+    await loop.stop()
+  })
+})
+
 describe('discovery', () => {
   const discovering = { says: HEALTHY, configured: ['node1'], settings: { discovery: 'repmgr' as const } }
 

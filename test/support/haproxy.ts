@@ -41,14 +41,21 @@ export class Haproxy {
 
   /** Resolves when it takes connections on every `bind`. */
   static async start(folder: string, routes: readonly HaproxyRoute[]): Promise<Haproxy> {
+    const sections = routes.map(
+      ({ bind, server }, index) => `listen route${index}\n  bind ${bind}\n  server proxy ${server}`,
+    )
+    const binds = routes.map(({ bind }) => bind)
+    return await Haproxy.startWith(folder, sections, binds)
+  }
+
+  /** The same with sections as HAProxy's manual has them; `binds`: all that they have. */
+  static async startWith(folder: string, sections: readonly string[], binds: readonly string[]): Promise<Haproxy> {
     const file = join(folder, 'haproxy.cfg')
-    const lines = ['global', '  maxconn 100', 'defaults', '  mode tcp', '  timeout connect 5s', '  timeout client 60s']
-    lines.push('  timeout server 60s')
-    for (const [index, { bind, server }] of routes.entries())
-      lines.push(`listen route${index}`, `  bind ${bind}`, `  server proxy ${server}`)
+    const timeouts = ['connect 5s', 'client 60s', 'server 60s'].map((timeout) => `  timeout ${timeout}`)
+    const lines = ['global', '  maxconn 100', 'defaults', '  mode tcp', ...timeouts, ...sections]
     writeFileSync(file, `${lines.join('\n')}\n`)
     const haproxy = new Haproxy(file)
-    for (const { bind } of routes) await haproxy.#waitFor(bind)
+    for (const bind of binds) await haproxy.#waitFor(bind)
     return haproxy
   }
 

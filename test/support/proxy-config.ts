@@ -54,8 +54,10 @@ export async function writeProxyConfig(
     log: { level: 'debug', format: 'json' },
   }
   const file = join(folder, 'ha.yaml')
-  writeFileSync(file, stringify(merge(defaults, overrides)), { mode: 0o600 })
-  return { file, primaryPort, standbyPort, adminUrl: `http://127.0.0.1:${adminPort}`, adminToken, stateDirectory }
+  const document = merge(defaults, overrides)
+  writeFileSync(file, stringify(document), { mode: 0o600 })
+  const adminUrl = `http://${(document['admin'] as { address: string }).address}`
+  return { file, primaryPort, standbyPort, adminUrl, adminToken, stateDirectory }
 }
 
 function merge(

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { waitFor } from './condition.ts'
+import { signalProcess } from './process-tree.ts'
 import type { ProxyConfig } from './proxy-config.ts'
 import { reapOnExit } from './reaper.ts'
 
@@ -38,9 +39,12 @@ export interface ProxyProcessOptions {
 /** A running proxy. The test that started it calls `destroy`. */
 export class ProxyProcess {
   readonly config: ProxyConfig
-  /** Resolves when it has ended and all it said has been read. Never rejects. */
+  /** How it ended, when it and all its successors have, and all they said has been read. Never rejects. */
   readonly exited: Promise<Exit>
   readonly #child: ChildProcess
+  /** Successors, by pid, that were started by an upgrade and may still run. */
+  readonly #successors = new Map<number, () => void>()
+  #mainPid: number | undefined
   readonly #log: LogRecord[] = []
   readonly #otherLines: string[] = []
   #exit: Exit | null = null
@@ -56,11 +60,13 @@ export class ProxyProcess {
     })
     for (const stream of [this.#child.stdout, this.#child.stderr]) if (stream !== null) this.#read(stream)
     const { pid } = this.#child
+    this.#mainPid = pid
     const release = pid === undefined ? () => {} : reapOnExit({ kind: 'process', pid })
     this.exited = new Promise((resolve) => {
       const end = (exit: Exit) => {
         this.#exit = exit
         release()
+        for (const releaseSuccessor of this.#successors.values()) releaseSuccessor()
         resolve(exit)
       }
       this.#child.once('close', (code, signal) => end({ code, signal }))
@@ -71,9 +77,9 @@ export class ProxyProcess {
     })
   }
 
-  /** `undefined` when it could not be started at all. */
+  /** That of the process that accepts; `undefined` when it could not be started at all. */
   get pid(): number | undefined {
-    return this.#child.pid
+    return this.#mainPid
   }
 
   get isRunning(): boolean {
@@ -146,7 +152,19 @@ export class ProxyProcess {
   }
 
   signal(name: NodeJS.Signals): void {
-    this.#child.kill(name)
+    if (this.#mainPid === this.#child.pid) this.#child.kill(name)
+    else if (this.#mainPid !== undefined) signalProcess(this.#mainPid, name)
+  }
+
+  /** SIGUSR2; waits until the successor has taken over, which is `pid` from then on. Returns the pid of the one before. */
+  async upgrade(timeoutMs = 20_000): Promise<number> {
+    const before = this.#mainPid
+    const since = this.#log.length
+    this.signal('SIGUSR2')
+    const isOver = ({ msg }: LogRecord) => msg === 'took over' || msg === 'the upgrade failed: this process goes on'
+    const { msg } = await this.waitForLog('the end of the upgrade', isOver, { since, timeoutMs })
+    if (msg !== 'took over' || before === undefined) throw new Error(`the upgrade failed\n${this.tail()}`)
+    return before
   }
 
   /** SIGTERM, and how it ended. Rejects when it takes longer than `timeoutMs` (it still runs then). */
@@ -159,6 +177,8 @@ export class ProxyProcess {
   /** SIGKILL when it still runs; resolves when it is gone. May be called again. */
   async destroy(): Promise<void> {
     if (this.isRunning) this.#child.kill('SIGKILL')
+    // Whoever is killed cannot start another one any more.
+    for (const pid of this.#successors.keys()) signalProcess(pid, 'SIGKILL')
     await this.exited
   }
 
@@ -172,8 +192,19 @@ export class ProxyProcess {
     createInterface({ input: stream }).on('line', (line) => {
       const record = parseRecord(line)
       if (record === null) this.#otherLines.push(line)
-      else this.#log.push(record)
+      else {
+        this.#log.push(record)
+        this.#follow(record)
+      }
     })
+  }
+
+  #follow({ msg, successor }: LogRecord): void {
+    if (typeof successor !== 'number') return
+    if (msg === 'upgrade: a successor was started') {
+      this.#successors.set(successor, reapOnExit({ kind: 'process', pid: successor }))
+    }
+    if (msg === 'handed over: draining') this.#mainPid = successor
   }
 }
 

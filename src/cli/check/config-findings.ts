@@ -70,7 +70,7 @@ export async function findConfigFaults(
     add(
       'note',
       'no-admin-token',
-      'there is no admin token: accept, fence and unfence are off',
+      'there is no admin token: fence, unfence, accept, drain and probe are off',
       'make one, and name it in admin.token_file:',
       ['(umask 077; openssl rand -hex 32 > /etc/pgha-proxy/token)'],
     )

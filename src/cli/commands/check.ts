@@ -62,7 +62,7 @@ export async function check(options: CheckOptions, terminal: Terminal): Promise<
     clock: systemClock,
   })
   const configEvidence = {
-    warnings,
+    warnings: [...warnings, ...token.warnings],
     hasAdminToken: token.token !== null,
     statePath: stateFile.path,
     loadedState,

@@ -5,6 +5,8 @@ import { formatFaults } from '../../config/fault.ts'
 import { loadConfigFile } from '../../config/load-file.ts'
 import { Daemon } from '../../daemon/daemon.ts'
 import { readDescriptorLimit } from '../../daemon/descriptor-guard.ts'
+import { inheritedSystemd } from '../../daemon/inheritance.ts'
+import { findPredecessor, type Predecessor } from '../../daemon/predecessor.ts'
 import type { Signals } from '../../daemon/shutdown.ts'
 import { StartError } from '../../daemon/start-error.ts'
 import { systemClock } from '../../daemon/system-clock.ts'
@@ -21,12 +23,39 @@ export interface RunOptions {
   readonly signals: Signals
 }
 
+interface DaemonRun extends RunOptions {
+  readonly predecessor: Predecessor | null
+}
+
 interface Running {
   readonly daemon: Daemon
   readonly logger: Logger
 }
 
 export async function run(options: RunOptions, terminal: Terminal): Promise<ExitCode> {
+  let predecessor: Predecessor | null
+  try {
+    predecessor = findPredecessor(process.env, process)
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error
+    terminal.err(`pgha-proxy: ${error.message}\n  ${error.hint}\n`)
+    return EXIT_CODES.failure
+  }
+  if (predecessor === null) return await runDaemon({ ...options, predecessor }, terminal)
+  const found = predecessor
+  // Whoever ordered the upgrade looks into the log of the process that runs.
+  const err = (text: string): void => {
+    terminal.err(text)
+    found.tell({ kind: 'words', text })
+  }
+  try {
+    return await runDaemon({ ...options, predecessor }, { ...terminal, err })
+  } finally {
+    found.close()
+  }
+}
+
+async function runDaemon(options: DaemonRun, terminal: Terminal): Promise<ExitCode> {
   const { signals } = options
   // A stop waits for the end of the start: half of a daemon cannot be stopped in good order.
   const started = await Promise.race([start(options, terminal), signals.hurry])
@@ -41,8 +70,16 @@ export async function run(options: RunOptions, terminal: Terminal): Promise<Exit
       logger.error({ faults }, 'the new configuration is faulty: the old one stays in force')
       return false
     }
+    const token = await readAdminToken(loaded.config)
+    if (!token.ok) {
+      logger.error({ problem: token.problem }, 'the new configuration is faulty: the old one stays in force')
+      return false
+    }
+    for (const { path, problem, expected } of [...token.warnings, ...token.fileWarnings]) {
+      logger.warn({ problem: `${path} ${problem}`, hint: expected }, 'the admin token is not safe')
+    }
     try {
-      await daemon.reload(loaded.config)
+      await daemon.reload(loaded.config, token.token)
       return true
     } catch (error) {
       if (!(error instanceof StartError)) throw error
@@ -54,13 +91,17 @@ export async function run(options: RunOptions, terminal: Terminal): Promise<Exit
   signals.onReload(() => {
     reloading = reloading.then(() => daemon.whileReloading(reload))
   })
-  await signals.stop
+  signals.onUpgrade(() => void daemon.upgrade())
+  await Promise.race([signals.stop, daemon.drained])
   await daemon.stop(signals.hurry)
   return EXIT_CODES.ok
 }
 
 /** The running daemon; an exit code when there is none, after it was said why. */
-async function start({ config: file, version, signals }: RunOptions, terminal: Terminal): Promise<Running | ExitCode> {
+async function start(
+  { config: file, version, signals, predecessor }: DaemonRun,
+  terminal: Terminal,
+): Promise<Running | ExitCode> {
   const config = await readConfig(file, terminal)
   if (config === null) return EXIT_CODES.usage
   const token = await readAdminToken(config)
@@ -68,6 +109,7 @@ async function start({ config: file, version, signals }: RunOptions, terminal: T
     terminal.err(`${file}: ${token.problem}\n`)
     return EXIT_CODES.usage
   }
+  for (const warning of [...token.warnings, ...token.fileWarnings]) terminal.err(`${formatFaults([warning], file)}\n`)
   const tlsFaults = await findTlsFileFaults(config, systemClock.wallTime())
   if (tlsFaults.length > 0) {
     terminal.err(`${formatFaults(tlsFaults, file)}\n`)
@@ -88,14 +130,18 @@ async function start({ config: file, version, signals }: RunOptions, terminal: T
     logger,
     version,
     readDescriptorLimit,
-    systemd: takeSystemdEnvironment(process.env, process.pid),
+    systemd:
+      predecessor === null
+        ? takeSystemdEnvironment(process.env, process.pid)
+        : inheritedSystemd(predecessor.inheritance),
+    predecessor,
   })
   try {
     await daemon.start()
   } catch (error) {
     if (!(error instanceof StartError)) throw error
     logger.fatal({ problem: error.message, hint: error.hint }, 'cannot start')
-    if (!terminal.isInteractive) terminal.err(`pgha-proxy: ${error.message}\n  ${error.hint}\n`)
+    if (!terminal.isInteractive || predecessor !== null) terminal.err(`pgha-proxy: ${error.message}\n  ${error.hint}\n`)
     return EXIT_CODES.failure
   }
   return { daemon, logger }

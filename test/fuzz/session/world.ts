@@ -8,6 +8,7 @@ import process from 'node:process'
 import { pino } from 'pino'
 import { Admission } from '../../../src/net/admission.ts'
 import { Session } from '../../../src/net/session.ts'
+import { SessionEndLog } from '../../../src/net/session-end-log.ts'
 import type { SessionEnvironment } from '../../../src/net/session-environment.ts'
 import { SessionRegistry } from '../../../src/net/session-registry.ts'
 import { createSharedLookup } from '../../../src/net/shared-lookup.ts'
@@ -100,6 +101,7 @@ export class World {
       holdTimeoutMs,
       keepAliveServerMs: 0,
     }
+    const logger = pino({ level: 'error' }, { write: (line: string) => this.#defects.push(line) })
     return {
       listener: 'fuzz',
       request: { route, fallback: 'none', balance: 'least-sessions', maxLagBytes: null },
@@ -117,7 +119,8 @@ export class World {
       registry: this.registry,
       clock: this.clock,
       lookup: createSharedLookup(),
-      logger: pino({ level: 'error' }, { write: (line: string) => this.#defects.push(line) }),
+      logger,
+      endLog: new SessionEndLog({ logger, clock: this.clock }),
     }
   }
 

@@ -1,8 +1,11 @@
 /** The admin HTTP server against any bytes on its port, in any pieces. Fuzz target. One server and one client at a time. */
 import { connect } from 'node:net'
-import { AdminServer } from '../../../src/observability/admin-server.ts'
+import { AdminServer } from '../../../src/admin/admin-server.ts'
+import type { Order } from '../../../src/admin/order.ts'
 import { listSessions } from '../../../src/observability/session-list.ts'
+import type { Clock } from '../../../src/ports.ts'
 import { statusAfter } from '../../cli/status/statuses.ts'
+import { realClock } from '../../probe/real-clock.ts'
 import { cutBy, splitLead } from '../byte-reader.ts'
 import { ensure, type FuzzTarget } from '../target.ts'
 import { LEAD } from './wire-words.ts'
@@ -12,38 +15,47 @@ const TOKEN = 'correct-horse'
 /** Every answer here is made at once. */
 const DEADLINE_MS = 3_000
 
+let now = 0
+/** An hour passes between any two looks: no limit on requests hides what they would do. */
+const hurryingClock: Clock = { ...realClock, now: () => (now += 3_600_000) }
+
 const LEAD_TEXT = LEAD.toString('latin1')
 
 interface Rig {
   readonly server: AdminServer
   readonly port: number
-  readonly orders: string[]
+  readonly orders: Order[]
   readonly defects: unknown[]
 }
 
 let rig: Rig | null = null
 
 async function openRig(): Promise<Rig> {
-  const orders: string[] = []
+  const orders: Order[] = []
   const defects: unknown[] = []
-  const order = async (node: string): Promise<{ ok: true; message: string }> => {
-    orders.push(node)
-    return { ok: true, message: 'done' }
-  }
   const server = new AdminServer({
-    address: { host: '127.0.0.1', port: 0 },
+    address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+    socketMode: 0o600,
+    clock: hurryingClock,
     hosts: ['proxy.example'],
     token: TOKEN,
     actions: {
+      glance: () => ({ active: 0, held: 0, state: 'serving', primary: 'node1' }),
       status: () => STATUS,
       sessions: (query) => listSessions([], query, { now: 0, wallTime: new Date(0) }),
+      failovers: () => ({ total: 0, failovers: [] }),
       isReady: () => false,
       metrics: async () => ({ contentType: 'text/plain', text: 'x 1\n' }),
-      accept: order,
-      fence: order,
-      unfence: order,
+      routing: () => ({ primary: 'held', standby: () => 'routed', overall: 'routed' }),
+      carryOut: async ({ order }) => {
+        orders.push(order)
+        return { ok: true, message: 'done' }
+      },
+      hurry: () => undefined,
     },
     onOrder: () => undefined,
+    onNotified: () => undefined,
+    onRefused: () => undefined,
     onDefect: (error) => defects.push(error),
   })
   await server.open()
@@ -57,7 +69,15 @@ export const adminHttp: FuzzTarget = {
   name: 'admin-http',
   oracle:
     'every connection is answered or closed; no defect of ours; no order without the token, and none with an Origin',
-  covers: ['src/observability/admin-server.ts'],
+  covers: [
+    'src/admin/admin-server.ts',
+    'src/admin/order.ts',
+    'src/admin/order-desk.ts',
+    'src/admin/patroni-endpoints.ts',
+    'src/admin/request-body.ts',
+    'src/admin/request-guard.ts',
+    'src/admin/routes.ts',
+  ],
   inputBytesMax: 8192,
   seeds: [
     request('GET /livez', 'Host: localhost\r\n'),
@@ -80,6 +100,10 @@ export const adminHttp: FuzzTarget = {
       '/api/sessions?limit=',
       '/api/fence',
       '/api/unfence',
+      '/api/drain',
+      '/api/probe',
+      '/replica?lag=',
+      'OPTIONS ',
       '/livez',
       ' HTTP/1.1\r\n',
       'http://x/',
@@ -132,7 +156,8 @@ export const adminHttp: FuzzTarget = {
     ensure(answer === '' || /^HTTP\/1\.1 \d{3} /.test(answer), 'an answer is HTTP')
     const text = body.toString('latin1')
     ensure(orders.length === 0 || new RegExp(`bearer ${TOKEN}`, 'i').test(text), 'no order is taken without the token')
-    ensure(orders.length === 0 || orders.every((node) => node !== ''), 'an order names a node')
+    const isNamed = (order: Order): boolean => !('node' in order) || order.node !== ''
+    ensure(orders.every(isNamed), 'an order names its node')
   },
   close: async () => {
     await rig?.server.close()

@@ -9,7 +9,7 @@ import { renderConfig } from '../../../src/cli/init/render-config.ts'
 import {
   formatListenerAddress,
   formatNodeAddress,
-  readHostAndPort,
+  readAdminAddress,
   readHostName,
   readListenerAddress,
   readNodeAddress,
@@ -184,7 +184,7 @@ const configValues: FuzzTarget = {
     ensureRoundTrip(text, readDuration, formatDuration, 'a duration')
     ensureRoundTrip(text, readSize, formatSize, 'a size')
     ensureRoundTrip(text, readNodeAddress, formatNodeAddress, "a node's address")
-    ensureRoundTrip(text, readHostAndPort, formatNodeAddress, "the admin server's address")
+    ensureRoundTrip(text, readAdminAddress, formatListenerAddress, "the admin server's address")
     ensureRoundTrip(text, readListenerAddress, formatListenerAddress, "a listener's address")
     ensureRoundTrip(text, readHostName, (name) => name, 'a host name')
     const lsn = parseLsn(text)

@@ -1,0 +1,50 @@
+/**
+ * The log level by an operator's order: for a time, after which it comes back by itself, or until the next reload.
+ * Composition layer. Loggers are never kept as children of this one: pino's children keep the level they were made with.
+ */
+import type { Logger } from 'pino'
+import type { LogLevel } from '../config/config.ts'
+import { formatDuration } from '../config/duration.ts'
+import type { Clock } from '../ports.ts'
+import type { OrderResult } from '../probe/health-loop.ts'
+
+export class LogLevelOrder {
+  readonly #logger: Logger
+  readonly #clock: Clock
+  #configured: LogLevel
+  #cancel: (() => void) | null = null
+
+  constructor(options: { readonly logger: Logger; readonly clock: Clock; readonly configured: LogLevel }) {
+    this.#logger = options.logger
+    this.#clock = options.clock
+    this.#configured = options.configured
+  }
+
+  /** `forMs`: `null` until the next reload. */
+  async take(level: LogLevel, forMs: number | null): Promise<OrderResult> {
+    this.close()
+    this.#logger.level = level
+    if (forMs === null) return { ok: true, message: `the log level is ${level} until the next reload` }
+    this.#cancel = this.#clock.schedule(forMs, () => this.#comeBack())
+    return { ok: true, message: `the log level is ${level} for ${formatDuration(forMs)}, then ${this.#configured}` }
+  }
+
+  /** A reload: what the configuration says holds again. */
+  configure(level: LogLevel): void {
+    this.close()
+    this.#configured = level
+    this.#logger.level = level
+  }
+
+  /** The level stays as it is. */
+  close(): void {
+    this.#cancel?.()
+    this.#cancel = null
+  }
+
+  #comeBack(): void {
+    this.#cancel = null
+    this.#logger.level = this.#configured
+    this.#logger.info({ logLevel: this.#configured }, 'the log level is back')
+  }
+}
