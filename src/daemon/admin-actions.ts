@@ -3,8 +3,8 @@ import type { Order } from '../admin/order.ts'
 import type { AdminActions } from '../admin/routes.ts'
 import type { HealthLoop, OrderResult } from '../probe/health-loop.ts'
 import type { DrainOrder } from './drain-order.ts'
-import type { LogLevelOrder } from './log-level-order.ts'
 import type { FailoverRecorder } from './failover-recorder.ts'
+import type { LogLevelOrder } from './log-level-order.ts'
 import type { ProxyView } from './proxy-view.ts'
 
 /** How long an order to probe may wait for the nodes: its client waits as well. */

@@ -20,6 +20,8 @@ describe('an order', () => {
     ['drain', {}, { kind: 'drain', isOn: true }],
     ['drain', { drain: true }, { kind: 'drain', isOn: true }],
     ['drain', { drain: false }, { kind: 'drain', isOn: false }],
+    ['log-level', { level: 'debug', for: '10m' }, { kind: 'log-level', level: 'debug', forMs: 600_000 }],
+    ['log-level', { level: 'warn' }, { kind: 'log-level', level: 'warn', forMs: null }],
   ])('to %s with %j is carried out with the right token, and told to the log', async (name, fields, order) => {
     const { ask, orders } = await startAdmin()
     const { status, body: answer } = await ask('POST', `/api/${name}`, {

@@ -6,6 +6,7 @@ const ANY = { limit: 100, client: null, node: null }
 
 function sessionOf(given: Partial<ListedSession>): ListedSession {
   return {
+    id: 1,
     client: '192.0.2.1',
     peer: '192.0.2.1',
     listener: '0.0.0.0:5432',
@@ -25,6 +26,7 @@ describe('the list of sessions', () => {
       total: 2,
       sessions: [
         {
+          id: 1,
           client: '203.0.113.7',
           peer: '192.0.2.1',
           listener: '0.0.0.0:5432',
@@ -35,6 +37,7 @@ describe('the list of sessions', () => {
           bytesToClient: 20,
         },
         {
+          id: 1,
           client: '192.0.2.1',
           listener: '0.0.0.0:5432',
           node: 'node1',
