@@ -53,6 +53,11 @@ export class RecoveryWatch {
     return ms
   }
 
+  /** When it was first seen out of recovery, in wall time; `NaN` before that. */
+  get writableAt(): number {
+    return this.#writableAt ?? Number.NaN
+  }
+
   async stop(): Promise<void> {
     this.#isStopping = true
     await this.#work
