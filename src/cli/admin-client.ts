@@ -78,6 +78,15 @@ export function formatAdminUrl(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname.replace(/\/$/, '')}`
 }
 
+/** What 403 to a question means: its host name is not one that the proxy answers to. */
+export function refusedHostName(url: URL): CliError {
+  return new CliError(
+    `the proxy at ${formatAdminUrl(url)} refuses requests under that host name`,
+    'give --url with its IP address, or name it under admin.hosts in its configuration',
+    EXIT_CODES.failure,
+  )
+}
+
 /** The `error` or `message` of an answer's JSON, on one line; `null` when it has none. */
 export function textOf(body: unknown, key: 'error' | 'message'): string | null {
   if (typeof body !== 'object' || body === null) return null

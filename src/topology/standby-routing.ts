@@ -9,6 +9,12 @@ import type { Ruling, Situation } from './situation.ts'
 import { isSameAddress, type Standing } from './standing.ts'
 import type { Epoch, Follower } from './topology-state.ts'
 
+/**
+ * How long a standby may take to stream again once its primary is back: PostgreSQL tries every 5 s
+ * (`wal_retrieve_retry_interval`). Its lag is measured against the living primary meanwhile.
+ */
+export const FOLLOW_AGAIN_MS = 10_000
+
 /** Where a standby's WAL comes from, as far as it can be seen. */
 type Chain =
   | { readonly kind: 'primary' }
@@ -22,12 +28,12 @@ const ELSEWHERE: Chain = { kind: 'elsewhere' }
 
 /**
  * The standbys that may serve reads after this turn, and those out of sight that may again when they are back. A broken
- * chain counts only once the primary has answered a later question: when the primary dies every chain breaks, and that
- * is no reason to take the reads away as well.
+ * chain counts only once the primary has answered a later question, and has been back for a while if it was lost: when
+ * the primary dies every chain breaks, and that is no reason to take the reads away as well.
  */
 export function followersAfter(situation: Situation, ruling: Ruling): Map<string, Follower> {
   const after = new Map<string, Follower>()
-  const { previous } = situation.input
+  const { previous, now } = situation.input
   const { epoch } = previous
   if (epoch === null || !mayFollow(situation, ruling)) return after
   for (const [name, standing] of situation.standings) {
@@ -39,13 +45,12 @@ export function followersAfter(situation: Situation, ruling: Ruling): Map<string
     }
     const { postmasterStartedAt } = standing.answer
     const chain = followChain(name, standing, situation, epoch)
-    const isUndecided =
-      chain.kind === 'broken' &&
-      known?.postmasterStartedAt === postmasterStartedAt &&
-      (ruling.primary === null || chain.askedAt > ruling.provenAt)
-    if (chain.kind === 'primary' || isUndecided) {
-      after.set(name, { primary: epoch.node, timelineId: epoch.timelineId, postmasterStartedAt })
-    }
+    const followed = { primary: epoch.node, timelineId: epoch.timelineId, postmasterStartedAt }
+    if (chain.kind === 'primary') after.set(name, { ...followed, primaryLostAt: null })
+    if (chain.kind !== 'broken' || known?.postmasterStartedAt !== postmasterStartedAt) continue
+    const primaryLostAt = ruling.primary === null ? now : known.primaryLostAt
+    const mayYetFollow = primaryLostAt !== null && now - primaryLostAt <= FOLLOW_AGAIN_MS
+    if (mayYetFollow || chain.askedAt > ruling.provenAt) after.set(name, { ...followed, primaryLostAt })
   }
   return after
 }

@@ -44,6 +44,8 @@ export interface Follower {
   readonly timelineId: number
   /** Of the standby. */
   readonly postmasterStartedAt: string
+  /** When the primary was last seen to be lost (monotonic ms); `null` when it followed since. */
+  readonly primaryLostAt: number | null
 }
 
 export interface TopologyState {

@@ -57,22 +57,8 @@ async function open(listener: Listener): Promise<RawClient> {
   return client
 }
 
-/** The last row that the client got, as text. */
-async function ask(client: RawClient, sql: string): Promise<string> {
-  const before = client.messages.filter(({ type }) => type === 'D').length
-  client.query(sql)
-  await client.waitForNth('D', before + 1)
-  return (
-    client.messages
-      .filter(({ type }) => type === 'D')
-      .at(-1)
-      ?.payload.toString('latin1')
-      .slice(6) ?? ''
-  )
-}
-
 async function nodeOf(client: RawClient): Promise<string> {
-  const port = await ask(client, 'SELECT inet_server_port()::text')
+  const port = await client.ask('SELECT inet_server_port()::text')
   return scene.cluster.nodes.find((node) => String(node.port) === port)?.name ?? `port ${port}`
 }
 
@@ -286,7 +272,7 @@ describe('standby listeners', () => {
     await scene.waitUntilServing('node2')
     await ended.waitForEnd()
     expect(ended.errors).toEqual([expect.objectContaining({ C: '57P01', D: 'pgha-proxy: node2 was promoted' })])
-    expect(await ask(kept, "SELECT pg_is_in_recovery()::text || current_setting('transaction_read_only')")).toBe(
+    expect(await kept.ask("SELECT pg_is_in_recovery()::text || current_setting('transaction_read_only')")).toBe(
       'falseoff',
     )
 

@@ -21,20 +21,6 @@ async function loginOnStandby(name: string): Promise<RawClient> {
   return client
 }
 
-/** The last row that the client got, as text. */
-async function ask(client: RawClient, sql: string): Promise<string> {
-  const before = client.messages.filter(({ type }) => type === 'D').length
-  client.query(sql)
-  await client.waitForNth('D', before + 1)
-  return (
-    client.messages
-      .filter(({ type }) => type === 'D')
-      .at(-1)
-      ?.payload.toString('latin1')
-      .slice(6) ?? ''
-  )
-}
-
 describe('a session on a standby', () => {
   it('stays when that is promoted, writes, and ends with 57P01 when yet another primary is accepted', async () => {
     scene = await Scene.open({ nodes: 3, proxy: { shutdown: { grace: '0s' } } })
@@ -46,7 +32,7 @@ describe('a session on a standby', () => {
     )
     // One on each standby, by the least sessions.
     const sessions = [await loginOnStandby('first'), await loginOnStandby('second')]
-    const ports = await Promise.all(sessions.map((client) => ask(client, 'SELECT inet_server_port()::text')))
+    const ports = await Promise.all(sessions.map((client) => client.ask('SELECT inet_server_port()::text')))
     expect(new Set(ports)).toEqual(new Set([String(node2.port), String(node3.port)]))
     const onNode2 = sessions[ports.indexOf(String(node2.port))]
     if (onNode2 === undefined) throw new Error('nobody is on node2')
@@ -55,7 +41,7 @@ describe('a session on a standby', () => {
     await scene.promote('node2')
     await scene.waitUntilServing('node2')
     expect(
-      await ask(onNode2, "INSERT INTO invoices (number, customer, amount_cents) VALUES ('1', 'c', 1) RETURNING 'ok'"),
+      await onNode2.ask("INSERT INTO invoices (number, customer, amount_cents) VALUES ('1', 'c', 1) RETURNING 'ok'"),
     ).toBe('ok')
 
     await scene.cluster.follow(node3, node2)
@@ -82,6 +68,6 @@ describe('a session on a standby', () => {
       nodes.some(({ name, upstream }) => name === 'node3' && upstream === `${node1.host}:${node1.port}`),
     )
     const client = await loginOnStandby('reader')
-    expect(await ask(client, 'SELECT inet_server_port()::text')).toBe(String(node2.port))
+    expect(await client.ask('SELECT inet_server_port()::text')).toBe(String(node2.port))
   })
 })

@@ -96,6 +96,15 @@ export class RawClient {
     if (outcome === 'ended') throw new Error(`the connection ended without a message ${type}; ${this.#heard()}`)
   }
 
+  /** Asks, and gives the last row as text: of one column. */
+  async ask(sql: string): Promise<string> {
+    const before = this.messages.filter(({ type }) => type === 'D').length
+    this.query(sql)
+    await this.waitForNth('D', before + 1)
+    const row = this.messages.findLast(({ type }) => type === 'D')
+    return row?.payload.toString('latin1').slice(6) ?? ''
+  }
+
   async waitForBytes(count: number, timeoutMs = 10_000): Promise<Buffer> {
     await waitFor(`${count} bytes`, () => this.received.length >= count, { timeoutMs, intervalMs: 5 })
     return this.received

@@ -11,6 +11,7 @@ import {
 import { type Lsn, lsnDistanceBytes } from '../../src/topology/lsn.ts'
 import type { NodeAnswer } from '../../src/topology/observation.ts'
 import { routeSession } from '../../src/topology/route-session.ts'
+import { FOLLOW_AGAIN_MS } from '../../src/topology/standby-routing.ts'
 import { initialState, type TopologyState } from '../../src/topology/topology-state.ts'
 import { answerOf, FOREIGN, member, PINNED, POLICY, Scenario } from './scenario.ts'
 
@@ -38,6 +39,25 @@ describe('a standby whose upstream is lost', () => {
     const scenario = serving().turn(['P1+', 'S?', 'S1<node1'])
     expect(readable(scenario)).toEqual(['node3'])
     expect(readable(scenario.turn(HEALTHY))).toEqual(['node2', 'node3'])
+  })
+})
+
+describe('a primary that is back after it was lost', () => {
+  it('has its standbys serve reads until they had the time to stream again', () => {
+    const scenario = serving().repeat(['R', 'S?', 'S?'], 1000)
+    expect(readable(scenario.repeat(['P1+r2', 'S?', 'S?'], FOLLOW_AGAIN_MS - 1000))).toEqual(['node2', 'node3'])
+    expect(scenario.verdict).toBe('serving node1')
+    expect(readable(scenario.repeat(['P1+r2', 'S?', 'S1<node1'], 2000))).toEqual(['node3'])
+  })
+
+  it('has them do so once: a later break counts at once', () => {
+    const scenario = serving().repeat(['R', 'S?', 'S?'], 1000).turn(['P1+r2', 'S1<node1', 'S1<node1'])
+    expect(readable(scenario.turn(['P1+r2', 'S?', 'S1<node1']).turn(['P1+r2', '.', '.']))).toEqual(['node3'])
+  })
+
+  it('has a standby that was restarted meanwhile serve none until it streams', () => {
+    const scenario = serving().repeat(['R', 'S?', 'S?'], 1000).turn(['P1+r2', 'S?r2', 'S?']).turn(['P1+r2', '.', '.'])
+    expect(readable(scenario)).toEqual(['node3'])
   })
 })
 

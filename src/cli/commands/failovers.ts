@@ -3,7 +3,7 @@
  * Command line layer.
  */
 import type { FailoverRecord } from '../../observability/failover-record.ts'
-import { askAdmin, formatAdminUrl, textOf } from '../admin-client.ts'
+import { askAdmin, formatAdminUrl, refusedHostName, textOf } from '../admin-client.ts'
 import { findAdminTarget, type TargetOptions } from '../admin-target.ts'
 import { CliError } from '../cli-error.ts'
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts'
@@ -64,14 +64,8 @@ function usage(message: string, remedy: string): CliError {
 }
 
 function notAJournal(url: URL, statusCode: number, problem: string | null): CliError {
+  if (statusCode === 403) return refusedHostName(url)
   const at = formatAdminUrl(url)
-  if (statusCode === 403) {
-    return new CliError(
-      `the proxy at ${at} refuses requests under that host name`,
-      'give --url with its IP address: it takes no other names than the one it listens on',
-      EXIT_CODES.failure,
-    )
-  }
   return new CliError(
     `${at} answered ${statusCode}${problem === null ? '' : `: ${problem}`}, but with no failover journal that this version can read`,
     'is that its admin address, and is the proxy of this version? pgha-proxy status says which one runs there',

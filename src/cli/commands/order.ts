@@ -4,7 +4,7 @@
  */
 import type { Order, OrderName } from '../../admin/order.ts'
 import { formatDuration } from '../../config/duration.ts'
-import { type AdminAnswer, askAdmin, formatAdminUrl, textOf } from '../admin-client.ts'
+import { type AdminAnswer, askAdmin, formatAdminUrl, refusedHostName, textOf } from '../admin-client.ts'
 import { type AdminTarget, findAdminTarget, findToken, type TargetOptions } from '../admin-target.ts'
 import { CliError } from '../cli-error.ts'
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts'
@@ -88,10 +88,7 @@ function refusal(
           'set admin.token_file in its configuration (openssl rand -hex 32 makes a token), and reload it',
         )
       }
-      return fail(
-        `the proxy at ${at} refuses requests under that host name`,
-        'give --url with its IP address: it takes no other names than the one it listens on',
-      )
+      return refusedHostName(url)
     case 429:
       return fail(
         `the proxy at ${at} refuses: ${problem ?? 'too many requests'}`,

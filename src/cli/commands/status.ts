@@ -2,7 +2,7 @@
  * `pgha-proxy status`: what the running proxy says of itself and its nodes, once or again and again. Command line layer.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { askAdmin, formatAdminUrl, textOf } from '../admin-client.ts'
+import { askAdmin, formatAdminUrl, refusedHostName, textOf } from '../admin-client.ts'
 import { findAdminTarget, type TargetOptions } from '../admin-target.ts'
 import { CliError, formatCliError } from '../cli-error.ts'
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts'
@@ -116,14 +116,8 @@ function exitCodeOf({ primary }: ShownStatus): ExitCode {
 }
 
 function notAStatus(url: URL, statusCode: number, problem: string | null): CliError {
+  if (statusCode === 403) return refusedHostName(url)
   const at = formatAdminUrl(url)
-  if (statusCode === 403) {
-    return new CliError(
-      `the proxy at ${at} refuses requests under that host name`,
-      'give --url with its IP address: it takes no other names than the one it listens on',
-      EXIT_CODES.failure,
-    )
-  }
   return new CliError(
     `${at} answered ${statusCode}${problem === null ? '' : `: ${problem}`}, but with no status of pgha-proxy`,
     'is that its admin address? --url http://HOST:PORT names another one',
