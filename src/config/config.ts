@@ -22,7 +22,7 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] a
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** `auto` is `pretty` when standard output is a terminal and `json` otherwise. */
-export const LOG_FORMATS = ['json', 'pretty', 'auto'] as const
+export const LOG_FORMATS = ['json', 'pretty', 'auto', 'journald'] as const
 export type LogFormat = (typeof LOG_FORMATS)[number]
 
 /** Oldest version of TLS that is spoken with clients. */

@@ -261,7 +261,7 @@ export const documentSchema = z
         format: withDefault(
           choice(LOG_FORMATS),
           'auto',
-          'json for machines, pretty for people; auto is pretty when standard output is a terminal and json otherwise.',
+          'json for machines, pretty for people; auto is pretty when standard output is a terminal and json otherwise; journald is json with the priority in front.',
         ),
       },
       'The log on standard output.',

@@ -4,7 +4,13 @@ import type { Config, ListenerAddress } from '../config/config.ts'
 import { redactConfig } from '../config/redact.ts'
 
 /** Settings of which a change waits for a restart, and all below them. */
-const AFTER_RESTART = ['admin.address', 'admin.socket_mode', 'state_dir', 'workers', 'log.format']
+export const AFTER_RESTART: readonly string[] = [
+  'admin.address',
+  'admin.socket_mode',
+  'state_dir',
+  'workers',
+  'log.format',
+]
 
 export interface Changes {
   /** `monitor.interval: 500 -> 1000`; times in milliseconds, sizes in bytes, secrets redacted. */

@@ -36,6 +36,7 @@ export const TO_PREDECESSOR_SCHEMA = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('standing'), isSettled: z.boolean(), isServing: z.boolean() }),
   /** The listeners are open. Your sessions may go on for so long; `null`: for ever. */
   z.object({ kind: z.literal('taken-over'), graceMs: z.number().min(0).nullable() }),
+  z.object({ kind: z.literal('ending'), exitCode: z.int() }),
   /** This is on disk now. */
   z.object({ kind: z.literal('state'), state: PERSISTENT_STATE_SCHEMA }),
   /** Stop as at the first stop signal, and as at the second. */

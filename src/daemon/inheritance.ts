@@ -11,8 +11,9 @@ import { PERSISTENT_STATE_SCHEMA } from './state-file.ts'
 import type { SystemdEnvironment } from './systemd-environment.ts'
 
 const VARIABLE = 'PGHA_PROXY_INHERITANCE'
-/** After standard input, output and error. */
-const FIRST_FD = 3
+/** After standard input, output and error: by which whoever starts the heir says what its pid is. Closed for the heir. */
+export const PID_FD = 3
+const FIRST_FD = 4
 
 const FD_SCHEMA = z.int().min(FIRST_FD)
 const ADDRESSED_SCHEMA = z.object({ address: z.string(), fd: FD_SCHEMA })
@@ -55,7 +56,7 @@ export function bequeath(inheritance: Inheritance): Legacy {
   }
   return {
     environment: { [VARIABLE]: JSON.stringify(left) },
-    stdio: ['inherit', 'inherit', 'inherit', ...fds, 'ipc'],
+    stdio: ['inherit', 'inherit', 'inherit', 'pipe', ...fds, 'ipc'],
   }
 }
 

@@ -56,7 +56,7 @@ describe('a minimal file', () => {
         connectTimeoutMs: 2_000,
       },
       keepalive: { clientMs: 60_000, serverMs: 60_000 },
-      shutdown: { graceMs: 30_000 },
+      shutdown: { graceMs: 30_000, handoverTimeoutMs: 30_000, handoverGraceMs: null },
       workers: 1,
       admin: {
         address: { kind: 'tcp', host: '127.0.0.1', port: 8432 },

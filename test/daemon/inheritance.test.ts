@@ -23,16 +23,16 @@ const LEFT: Inheritance = {
 describe('what a process leaves', () => {
   it('is read by its heir under the numbers that it has there, once', () => {
     const { environment, stdio } = bequeath(LEFT)
-    expect(stdio).toEqual(['inherit', 'inherit', 'inherit', 20, 31, 4, 22, 'ipc'])
+    expect(stdio).toEqual(['inherit', 'inherit', 'inherit', 'pipe', 20, 31, 4, 22, 'ipc'])
     const variables: Record<string, string | undefined> = { ...environment, HOME: '/' }
     expect(takeInheritance(variables)).toEqual({
       ...LEFT,
       listeners: [
-        { address: '0.0.0.0:5432', fd: 3 },
-        { address: 'unix:/run/pg', fd: 4 },
+        { address: '0.0.0.0:5432', fd: 4 },
+        { address: 'unix:/run/pg', fd: 5 },
       ],
-      passed: [{ name: 'pg', fd: 5 }],
-      admin: { address: '127.0.0.1:8432', fd: 6 },
+      passed: [{ name: 'pg', fd: 6 }],
+      admin: { address: '127.0.0.1:8432', fd: 7 },
     })
     expect(variables).toEqual({ HOME: '/' })
     expect(takeInheritance(variables)).toBeNull()

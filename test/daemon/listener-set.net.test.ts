@@ -1,7 +1,9 @@
-import { closeSync, openSync } from 'node:fs'
+import { once } from 'node:events'
+import { closeSync, fstatSync, openSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ListenerConfig } from '../../src/config/config.ts'
-import { ListenerSet } from '../../src/daemon/listener-set.ts'
+import { type AddressedSocket, ListenerSet } from '../../src/daemon/listener-set.ts'
 import { StartError } from '../../src/daemon/start-error.ts'
 import { NO_SYSTEMD, type SystemdEnvironment } from '../../src/daemon/systemd-environment.ts'
 import { mustLoad } from '../support/config-text.ts'
@@ -13,10 +15,11 @@ afterEach(() => {
   for (const set of sets.splice(0)) set.close()
 })
 
-function setUp(systemd: Partial<SystemdEnvironment> = {}) {
+function setUp(systemd: Partial<SystemdEnvironment> = {}, inherited?: readonly AddressedSocket[]) {
   const log = createMemoryLog()
   const set = new ListenerSet({
     systemd: { ...NO_SYSTEMD, ...systemd },
+    ...(inherited === undefined ? {} : { inherited }),
     onConnection: (socket) => socket.destroy(),
     logger: log.logger,
   })
@@ -67,6 +70,32 @@ describe('ListenerSet', () => {
     const { set } = setUp(systemd)
     expect(await problemOf(set.openMissing(listeners('127.0.0.1:0', 'fd:pg')))).toMatch(expected)
     expect(set.addresses).toEqual([])
+  })
+
+  it('closes what it has inherited and no listener takes', () => {
+    const fd = openSync('/dev/null', 'r')
+    const { set } = setUp({}, [{ address: '127.0.0.1:5432', fd }])
+    set.closeOthers(listeners('127.0.0.1:0'))
+    expect(() => fstatSync(fd)).toThrow('EBADF')
+  })
+
+  it('opens new addresses before inherited ones: whoever comes there would be lost if a new one failed', async () => {
+    const server = createServer()
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const { port } = server.address() as AddressInfo
+    const { set } = setUp({}, [{ address: `127.0.0.1:${port}`, fd: openSync('/dev/null', 'r') }])
+    // Not a socket: it would be the first to fail.
+    const opening = set.openMissing(listeners(`127.0.0.1:${port}`, '192.0.2.1:1'))
+    expect(await problemOf(opening)).toMatch(/^cannot listen on 192\.0\.2\.1:1/)
+    server.close()
+    await once(server, 'close')
+  })
+
+  it('names its sockets as the configuration does', async () => {
+    const { set } = setUp()
+    await set.openMissing(listeners('127.0.0.1:0'))
+    expect(set.sockets).toEqual({ listeners: [{ address: '127.0.0.1:0', fd: expect.any(Number) }], passed: [] })
+    expect(fstatSync(set.sockets.listeners[0]?.fd ?? -1).isSocket()).toBe(true)
   })
 
   it('does not touch a descriptor again that was no socket: its number may be another file by now', async () => {

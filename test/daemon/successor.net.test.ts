@@ -4,7 +4,7 @@ import { bequeath } from '../../src/daemon/inheritance.ts'
 import { Successor } from '../../src/daemon/successor.ts'
 import { waitFor } from '../support/condition.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { isAlive } from '../support/process-tree.ts'
+import { descendantsOf, processTable, waitUntilGone } from '../support/process-tree.ts'
 
 const STATE = { epoch: null, fenced: [] }
 const successors: Successor[] = []
@@ -81,7 +81,7 @@ describe('a successor', () => {
 
   it('that ends fails, with its exit code and what it said', async () => {
     const script =
-      'tell({ kind: "words", text: "one fault\\n\\nanother\\n" }); process.exitCode = 2; process.disconnect()'
+      'tell({ kind: "words", text: "one fault\\n\\nanother\\n" }); tell({ kind: "ending", exitCode: 2 }); process.disconnect()'
     expect(await start(script).successor.outcome).toEqual({
       kind: 'failed',
       problem: 'it ended with exit code 2',
@@ -91,14 +91,18 @@ describe('a successor', () => {
 
   it('that is killed fails', async () => {
     const { successor } = start('process.kill(process.pid, "SIGKILL")')
-    expect(await successor.outcome).toMatchObject({ kind: 'failed', problem: 'it was ended by SIGKILL' })
+    expect(await successor.outcome).toMatchObject({ kind: 'failed', problem: 'it ended by a crash, or was killed' })
   })
 
-  it('that cannot be started fails', async () => {
-    const { successor } = start('', { command: '/nonexistent/node' })
-    expect(await successor.outcome).toMatchObject({
-      kind: 'failed',
-      problem: expect.stringMatching(/^it cannot be started: .*ENOENT/),
+  it('that does not exist is an error', () => {
+    expect(() => start('', { command: '/nonexistent/node' })).toThrow('ENOENT')
+  })
+
+  it('is not a child of this process', async () => {
+    const { successor } = start(STAY)
+    const pid = await successor.pid
+    await waitFor('its shell to end', () => processTable().find((each) => each.pid === pid)?.parentPid, {
+      until: (parentPid) => parentPid !== undefined && !descendantsOf(process.pid).includes(pid ?? 0),
     })
   })
 
@@ -118,7 +122,7 @@ describe('a successor', () => {
       kind: 'failed',
       problem: `it was not ready within 30 s: ${missing}`,
     })
-    expect(isAlive(successor.pid ?? 0)).toBe(false)
+    await waitUntilGone([(await successor.pid) ?? 0])
   })
 
   it('may say what this version does not know', async () => {

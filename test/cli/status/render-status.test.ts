@@ -88,6 +88,14 @@ describe('the screen of a status', () => {
     expect(tooLong).toEqual([])
   })
 
+  it('shows what is left in processes from before an upgrade', () => {
+    const predecessors = [{ pid: 42, version: '0.9.0', startedAt: '2026-01-01T00:00:00.000Z', sessions: 3 }]
+    expect(screen({ ...HEALTHY, predecessors })).toContain(
+      '3 sessions more in the process before the upgrade (42, 0.9.0)',
+    )
+    expect(screen(HEALTHY)).not.toContain('upgrade')
+  })
+
   it('says that the proxy is draining', () => {
     const text = screen({ ...HEALTHY, draining: true }, { explain: true })
     expect(text).toContain('0 held, draining, pgha-proxy')

@@ -12,12 +12,20 @@ export interface StatusOptions {
   readonly turns: readonly (readonly string[])[]
   readonly held?: number
   readonly draining?: boolean
+  readonly predecessors?: Status['predecessors']
 }
 
 export const NOW = new Date('2026-01-01T12:00:00.000Z')
 
 /** The status after these turns, as a running proxy would answer it. */
-export function statusAfter({ epoch, fenced = [], turns, held = 0, draining = false }: StatusOptions): Status {
+export function statusAfter({
+  epoch,
+  fenced = [],
+  turns,
+  held = 0,
+  draining = false,
+  predecessors = [],
+}: StatusOptions): Status {
   const scenario = new Scenario({
     nodes: turns[0]?.length ?? 0,
     fenced,
@@ -35,6 +43,7 @@ export function statusAfter({ epoch, fenced = [], turns, held = 0, draining = fa
     sessions: { active: scenario.state.primary === null ? 0 : 4, held, accepted: 10, ended: none },
     listeners: ['127.0.0.1:5432'],
     isDraining: draining,
+    predecessors,
     version: '1.2.3',
     startedAt: scenario.now - 90_000,
     now: scenario.now + 120,
