@@ -29,6 +29,8 @@ export interface AdminActions {
   readonly isReady: () => boolean
   readonly routing: () => RoutingView
   readonly metrics: () => Promise<MetricsPage>
+  /** Only with `--observe`: what was seen so far. */
+  readonly observation?: () => unknown
   readonly carryOut: (given: GivenOrder) => Promise<OrderResult>
   /** Has every node asked now, and often for a while. */
   readonly hurry: () => void
@@ -64,6 +66,7 @@ export interface RouteDesks {
 }
 
 export function createRoutes(actions: AdminActions, { orders, notifications, feed }: RouteDesks): AdminRoutes {
+  const { observation } = actions
   const questions: Readonly<Record<string, AdminRoute['answer']>> = {
     '/livez': () => json(200, { live: true }),
     '/readyz': () => readiness(actions),
@@ -72,6 +75,7 @@ export function createRoutes(actions: AdminActions, { orders, notifications, fee
     '/api/failovers': ({ parameters }) => failovers(actions, parameters),
     '/api/events': () => feed.answer(),
     '/metrics': () => metrics(actions),
+    ...(observation === undefined ? {} : { '/api/observation': () => json(200, observation()) }),
   }
   return new Map<string, AdminRoute>([
     ...Object.entries(questions).map(

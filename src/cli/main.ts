@@ -11,6 +11,7 @@ import { CliError, formatCliError } from './cli-error.ts'
 import { EXIT_CODES, type ExitCode } from './exit-codes.ts'
 import { searchConfig, USUAL_CONFIG_FILES } from './locate-config.ts'
 import { addNotify } from './notify-command.ts'
+import { addObserving, readObserving } from './observe/observing-options.ts'
 import { addOrders } from './order-commands.ts'
 import { processTerminal, type Terminal } from './terminal.ts'
 import { readVersion } from './version.ts'
@@ -67,13 +68,14 @@ function createProgram(terminal: Terminal, finish: Finish): Command {
 Examples:
   pgha-proxy init --conninfo "host=pg-0 user=repmgr" --output ha.yaml
   pgha-proxy check --config ha.yaml
+  pgha-proxy --config ha.yaml --observe --for 24h > report.txt
   pgha-proxy --config ha.yaml
   pgha-proxy status --watch
 
 ${EXIT_CODE_HELP}
   3 no primary (check, status)`,
     )
-  program.action(async (options: OptionValues) => {
+  addObserving(program).action(async (options: OptionValues) => {
     const [unknown] = program.args
     if (unknown !== undefined) {
       const near = nearestWord(
@@ -84,11 +86,12 @@ ${EXIT_CODE_HELP}
     }
     const config = textOption(options, 'config')
     if (config === null) throw await withoutConfig()
+    const observing = readObserving(options)
     // Taken before anything is loaded or read: a signal during the start is meant for the daemon as well.
     const signals = takeSignals(process)
     try {
       const { run } = await import('./commands/run.ts')
-      finish(await run({ config, version, signals }, terminal))
+      finish(await run({ config, version, signals, observing }, terminal))
     } finally {
       signals.release()
     }

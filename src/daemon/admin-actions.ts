@@ -5,6 +5,7 @@ import type { HealthLoop, OrderResult } from '../probe/health-loop.ts'
 import type { DrainOrder } from './drain-order.ts'
 import type { FailoverRecorder } from './failover-recorder.ts'
 import type { LogLevelOrder } from './log-level-order.ts'
+import type { Observer } from './observer.ts'
 import type { ProxyView } from './proxy-view.ts'
 
 /** How long an order to probe may wait for the nodes: its client waits as well. */
@@ -20,11 +21,12 @@ export interface AdminParts {
   readonly health: HealthLoop
   readonly drain: DrainOrder
   readonly logLevel: LogLevelOrder
+  readonly observer: Observer | null
   readonly probeTimeoutMs: () => number
 }
 
 export function createAdminActions(parts: AdminParts): AdminActions {
-  const { view, failovers } = parts
+  const { view, failovers, observer } = parts
   return {
     glance: () => view.glance(),
     status: () => view.status(),
@@ -33,6 +35,7 @@ export function createAdminActions(parts: AdminParts): AdminActions {
     isReady: () => view.isReady(),
     routing: () => view.routing(),
     metrics: () => view.metricsPage(),
+    ...(observer === null ? {} : { observation: () => observer.report() }),
     carryOut: ({ order }) => carryOut(order, parts),
     hurry: () => parts.health.hurry(NOTIFIED_PACE_MS),
   }

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
 import type { Clock } from '../ports.ts'
+import type { Observer } from './observer.ts'
 import type { Predecessor } from './predecessor.ts'
 import type { Program } from './successor.ts'
 import type { SystemdEnvironment } from './systemd-environment.ts'
@@ -22,4 +23,6 @@ export interface DaemonOptions {
   readonly predecessor?: Predecessor | null
   /** What takes over from this one, at an order to upgrade; left out: the program that runs. */
   readonly program?: Program
+  /** Is told of every decision, and answers for what it has added up; left out: nobody. */
+  readonly observer?: Observer
 }

@@ -33,14 +33,15 @@ import { ListenerSet } from './listener-set.ts'
 import { liveConfig } from './live-config.ts'
 import { LogLevelOrder } from './log-level-order.ts'
 import { createMonitorProber } from './monitor-prober.ts'
+import type { Observer } from './observer.ts'
 import { type OpenAdmin, openAdmin } from './open-admin.ts'
 import { ProxyView } from './proxy-view.ts'
 import { ServiceReporter } from './service-reporter.ts'
 import { SessionEnvironments } from './session-environments.ts'
 import { admissionSettings, healthSettings, isAccessChanged, sessionSettings } from './settings.ts'
 import { StateFile } from './state-file.ts'
-import { ownProgram } from './successor.ts'
 import { NO_SYSTEMD } from './systemd-environment.ts'
+import { tellChanges } from './tell-changes.ts'
 import { admissionEvents, healthEvents } from './tell-events.ts'
 import { Terminations } from './terminations.ts'
 
@@ -66,6 +67,7 @@ export class Daemon {
   readonly #drain: DrainOrder
   readonly #logLevel: LogLevelOrder
   readonly #handOver: HandOver
+  readonly #observer: Observer | null
   readonly #view: ProxyView
   #config: Config
   #adminToken: string | null
@@ -78,8 +80,10 @@ export class Daemon {
     this.#clock = options.clock
     this.#logger = options.logger
     this.#environment = options.environment
+    this.#observer = options.observer ?? null
     this.#adminToken = options.adminToken
     this.#decisionLog = new DecisionLog(options.logger)
+    this.#logLevel = new LogLevelOrder({ ...options, configured: options.config.log.level })
     this.#metrics = new Metrics(options.clock)
     this.#stateFile = new StateFile(options.config.stateDir)
     const { clock, logger, readDescriptorLimit = () => null, systemd = NO_SYSTEMD, predecessor = null } = options
@@ -122,9 +126,7 @@ export class Daemon {
     const [registry, listeners] = [this.#registry, this.#listeners]
     this.#drain = new DrainOrder({ listeners, registry, config, isStopping: () => this.#isStopping, logger })
     this.#handOver = new HandOver({
-      ...{ predecessor, systemd, clock, logger, config, registry, listeners, version: options.version },
-      program: options.program ?? ownProgram(),
-      environment: options.environment,
+      ...{ ...options, predecessor, systemd, config, registry, listeners },
       stateFile: this.#stateFile,
       service: this.#service,
       failovers: this.#failovers,
@@ -155,11 +157,11 @@ export class Daemon {
       this.#descriptors.check(this.#config.limits.maxSessions)
       const takeCertificates = await this.#terminations.prepare(this.#config.listeners)
       takeCertificates()
-      await this.#handOver.awaitTurn(health)
+      await this.#handOver.takeOver.awaitTurn(health)
       await this.#listeners.openMissing(this.#config.listeners)
       this.#listeners.closeOthers(this.#config.listeners)
       await this.#openAdmin(health)
-      await this.#handOver.begin(health)
+      await this.#handOver.takeOver.begin(health)
     } catch (error) {
       await this.#health?.stop()
       this.#listeners.close()
@@ -189,10 +191,10 @@ export class Daemon {
     const before = this.#config
     const takeCertificates = await this.#terminations.prepare(config.listeners)
     await this.#listeners.openMissing(config.listeners)
-    if (this.#isStopping) return this.#listeners.close()
+    if (this.#isStopping || this.#handOver.isOver) return this.#listeners.close()
     this.#listeners.closeOthers(config.listeners)
     takeCertificates()
-    const { live, afterRestart } = describeChanges(before, config, { isTokenNew: adminToken !== this.#adminToken })
+    const changes = describeChanges(before, config, { isTokenNew: adminToken !== this.#adminToken })
     this.#config = liveConfig(before, config)
     this.#adminToken = adminToken
     this.#logLevel.configure(config.log.level)
@@ -200,11 +202,7 @@ export class Daemon {
     this.#descriptors.check(config.limits.maxSessions)
     this.#admission.configure(admissionSettings(config))
     this.#health?.configure(healthSettings(config), { renewProbers: isAccessChanged(before.monitor, config.monitor) })
-    this.#logger.info(
-      { changed: live },
-      live.length === 0 ? 'configuration reloaded: nothing changed' : 'configuration reloaded',
-    )
-    if (afterRestart.length > 0) this.#logger.warn({ changed: afterRestart }, 'these changes need a restart')
+    tellChanges(this.#logger, changes)
   }
 
   /** Tells the service manager that `reload` begins, and that it is over; it resolves to what became of it. */
@@ -229,6 +227,8 @@ export class Daemon {
     await this.#handOver.close(withinMs)
     await this.#health?.stop()
     this.#admission.close()
+    this.#environments.close()
+    this.#logLevel.close()
     this.#terminations.close()
     await this.#failovers.close()
     await this.#admin?.close()
@@ -258,7 +258,7 @@ export class Daemon {
   // --- The parts ---------------------------------------------------------------------------------------------------
 
   async #createHealthLoop(): Promise<HealthLoop> {
-    const restored = await this.#handOver.restore()
+    const restored = await this.#handOver.takeOver.restore()
     return new HealthLoop({
       clock: this.#clock,
       store: this.#handOver.state,
@@ -280,6 +280,7 @@ export class Daemon {
           metrics: this.#metrics,
           failovers: this.#failovers,
           service: this.#service,
+          observer: this.#observer,
           stateFilePath: this.#stateFile.path,
         }),
       ),
@@ -322,7 +323,7 @@ export class Daemon {
 
   async #openAdmin(health: HealthLoop): Promise<void> {
     const { admin } = this.#config
-    const inheritedFd = this.#handOver.takeAdminSocket(admin?.address)
+    const inheritedFd = this.#handOver.takeOver.takeAdminSocket(admin?.address)
     if (admin === null) return
     this.#admin = await openAdmin({
       ...{ ...admin, inheritedFd },
@@ -335,6 +336,8 @@ export class Daemon {
         failovers: this.#failovers,
         health,
         drain: this.#drain,
+        logLevel: this.#logLevel,
+        observer: this.#observer,
         probeTimeoutMs: () => this.#config.monitor.timeoutMs,
       }),
     })

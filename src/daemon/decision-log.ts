@@ -1,16 +1,18 @@
 /**
- * One line in the log for each change of the decision, with its sentence; repetitions say nothing. Composition layer.
+ * One line in the log for each change of the decision, with its sentence; repetitions say nothing, or are counted.
+ * Composition layer.
  */
 import type { Logger } from 'pino'
 import type { Observation } from '../topology/observation.ts'
 import type { Decision, Epoch } from '../topology/topology-state.ts'
+import { FailingProbes } from './failing-probes.ts'
 
 export class DecisionLog {
   readonly #logger: Logger
   #reason: string | null = null
   #warnings = new Set<string>()
-  /** The class of the running failure of each node, and how often it was seen. */
-  readonly #failures = new Map<string, { readonly failure: string; count: number }>()
+  /** The run of failed probes of each node that does not answer. */
+  readonly #failing = new Map<string, FailingProbes>()
   /** What was last told of an epoch that cannot be written; `null` when the last one could. */
   #unsaved: string | null = null
 
@@ -34,20 +36,30 @@ export class DecisionLog {
     this.#warnings = warnings
   }
 
+  /**
+   * A node that begins to fail is told of, each class of failure once, then with counts after a minute, two, four and so
+   * on up to an hour, and when it answers again.
+   */
   takeObservation(node: string, observation: Observation): void {
-    const known = this.#failures.get(node)
+    const running = this.#failing.get(node)
+    const at = observation.receivedAt
     if (observation.kind === 'answered') {
-      if (known === undefined) return
-      this.#failures.delete(node)
-      this.#logger.info({ node, failure: known.failure, probesFailed: known.count }, 'node answers again')
+      if (running === undefined) return
+      this.#failing.delete(node)
+      this.#logger.info({ node, ...running.summary(at) }, 'node answers again')
       return
     }
-    if (known?.failure === observation.failure) {
-      known.count += 1
-      return
+    const failing = running ?? new FailingProbes(at)
+    this.#failing.set(node, failing)
+    const { failure, detail } = observation
+    switch (failing.take(failure, at)) {
+      case 'new':
+        return this.#logger.info({ node, failure, detail }, 'probe failed')
+      case 'due':
+        return this.#logger.info({ node, ...failing.summary(at), detail }, 'node still fails')
+      case 'known':
+        return
     }
-    this.#failures.set(node, { failure: observation.failure, count: 1 })
-    this.#logger.info({ node, failure: observation.failure, detail: observation.detail }, 'probe failed')
   }
 
   takeEpoch(epoch: Epoch): void {

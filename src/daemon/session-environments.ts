@@ -2,8 +2,8 @@
 import { formatListenerAddress } from '../config/address.ts'
 import type { ListenerConfig } from '../config/config.ts'
 import { createProxyTrust } from '../net/client-address.ts'
-import type { SessionEnvironment, Termination } from '../net/session-environment.ts'
 import { SessionEndLog } from '../net/session-end-log.ts'
+import type { SessionEnvironment, Termination } from '../net/session-environment.ts'
 import { routeRequest } from './settings.ts'
 
 /** What is the listener's own, or made here. */

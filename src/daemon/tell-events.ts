@@ -9,6 +9,7 @@ import type { NodeIdentity } from '../ports.ts'
 import type { HealthEvents } from '../probe/health-loop.ts'
 import type { DecisionLog } from './decision-log.ts'
 import type { FailoverRecorder } from './failover-recorder.ts'
+import type { Observer } from './observer.ts'
 import type { ServiceReporter } from './service-reporter.ts'
 
 export interface Audience {
@@ -17,6 +18,8 @@ export interface Audience {
   readonly metrics: Metrics
   readonly failovers: FailoverRecorder
   readonly service: ServiceReporter
+  /** Only with `--observe`. */
+  readonly observer: Observer | null
   /** For the log. */
   readonly stateFilePath: string
 }
@@ -24,7 +27,7 @@ export interface Audience {
 /** The admission itself takes each decision between two tellings: what it did is part of what is told. */
 export function healthEvents(
   admission: Admission,
-  { logger, decisionLog, metrics, failovers, service, stateFilePath }: Audience,
+  { logger, decisionLog, metrics, failovers, service, observer, stateFilePath }: Audience,
 ): HealthEvents {
   return {
     onDecision: (decision, state) => {
@@ -34,10 +37,12 @@ export function healthEvents(
         decisionLog.takeDecision(decision, endedCount, state.settled)
       })
       service.takeDecision(decision, state.settled)
+      observer?.takeDecision(decision, state)
     },
     onObservation: (node, observation) => {
       service.takeObservation(node)
       metrics.takeObservation(node, observation)
+      observer?.takeObservation(node, observation)
       failovers.take({ kind: 'observed', node, observation })
       decisionLog.takeObservation(node, observation)
     },

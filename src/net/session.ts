@@ -12,6 +12,7 @@ import {
   type SessionEvent,
   type SessionPhase,
 } from '../session/session-state.ts'
+import { isSuspiciousState } from '../session/suspicious-state.ts'
 import type { Decision } from '../topology/topology-state.ts'
 import { BackendLeg } from './backend-leg.ts'
 import { forwardCancel } from './cancel-router.ts'
@@ -23,11 +24,6 @@ import { Placement } from './session-placement.ts'
 import { SessionTimer } from './session-timer.ts'
 
 const FINISHED: CloseReason = { kind: 'finished' }
-
-/** What a server says when it is stopped, or takes nobody: a probe should look into it. */
-const SUSPICIOUS: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03'])
-/** Said to a session that wants to write. */
-const READ_ONLY = '25006'
 
 export class Session implements CountedSession {
   readonly #environment: SessionEnvironment
@@ -134,7 +130,8 @@ export class Session implements CountedSession {
     const outcome = SESSION_TRANSITIONS[this.#phase][event]
     if (outcome === 'ignore') return
     if (outcome === 'impossible') {
-      this.#environment.logger.error({ session: this.id, phase: this.#phase, event }, 'defect: impossible session event')
+      const where = { session: this.id, phase: this.#phase, event }
+      this.#environment.logger.error(where, 'defect: impossible session event')
       this.#frontend.destroy()
       return
     }
@@ -307,8 +304,8 @@ export class Session implements CountedSession {
   }
 
   #takeSqlState(sqlState: string): void {
-    const isSuspicious = SUSPICIOUS.has(sqlState) || (sqlState === READ_ONLY && this.#placement.access === 'write')
-    if (isSuspicious) this.#environment.onHint(this.node ?? '', 'suspicious')
+    if (!isSuspiciousState(sqlState, this.#placement.access)) return
+    this.#environment.onHint(this.node ?? '', 'suspicious')
   }
 
   #takeBackendEnd(explained: boolean): void {

@@ -13,6 +13,8 @@ const CLIENTS_SHOWN = 20
 
 /** What is looked at of a session. */
 export interface ListedSession extends CountedSession {
+  /** As in the log. */
+  readonly id: number
   /** `[local]` for a Unix socket; `null` while a PROXY header is awaited. */
   readonly client: string | null
   /** Who has really connected: the load balancer, where there is one. */
@@ -22,6 +24,7 @@ export interface ListedSession extends CountedSession {
 }
 
 export interface SessionView {
+  readonly id: number
   readonly client: string | null
   /** Given when the client comes by a load balancer. */
   readonly peer?: string
@@ -80,8 +83,9 @@ export function listSessions(
   }
 }
 
-function view({ client, peer, listener, node, phase, traffic }: ListedSession, since: Date): SessionView {
+function view({ id, client, peer, listener, node, phase, traffic }: ListedSession, since: Date): SessionView {
   return {
+    id,
     client,
     ...(client === peer ? {} : { peer }),
     listener,

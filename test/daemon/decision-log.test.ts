@@ -14,10 +14,10 @@ function setUp() {
   return { ...log, decisionLog: new DecisionLog(log.logger) }
 }
 
-const failed = (failure: FailureClass): Observation => ({
+const failed = (failure: FailureClass, at = 1): Observation => ({
   kind: 'failed',
-  sentAt: 0,
-  receivedAt: 1,
+  sentAt: at - 1,
+  receivedAt: at,
   failure,
   detail: `it was ${failure}`,
 })
@@ -82,6 +82,24 @@ describe('DecisionLog', () => {
     decisionLog.takeObservation('node1', answered)
 
     expect(news()).toEqual(['info probe failed', 'info node answers again'])
-    expect(lines.at(-1)).toMatchObject({ node: 'node1', failure: 'refused', probesFailed: 2 })
+    expect(lines.at(-1)).toMatchObject({ node: 'node1', failure: 'refused', probesFailed: 102, forMs: 0 })
+  })
+  it('says that a node still fails after one minute, two, four and so on up to an hour, with counts', () => {
+    const { decisionLog, news, lines } = setUp()
+    const dayMs = 24 * 3_600_000
+    for (let at = 0; at < dayMs; at += 10_000) decisionLog.takeObservation('node1', failed('timeout', at))
+
+    const reminders = lines.filter(({ msg }) => msg === 'node still fails').map(({ forMs }) => Number(forMs) / 60_000)
+    expect(reminders.slice(0, 8)).toEqual([1, 3, 7, 15, 31, 63, 123, 183])
+    expect(news().length).toBeLessThan(32)
+    expect(lines[1]).toMatchObject({ node: 'node1', failure: 'timeout', probesFailed: 7, detail: 'it was timeout' })
+  })
+
+  it('writes no line for each probe when the classes of failure alternate', () => {
+    const { decisionLog, news } = setUp()
+    for (let at = 0; at < 50_000; at += 50) {
+      decisionLog.takeObservation('node1', failed(at % 100 === 0 ? 'timeout' : 'refused', at))
+    }
+    expect(news()).toEqual(['info probe failed', 'info probe failed'])
   })
 })

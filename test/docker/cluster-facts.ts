@@ -21,7 +21,9 @@ export async function gatherFacts(primary: DockerNode, proxies: readonly DockerP
     if (record.msg === 'primary accepted' && epoch !== undefined) {
       acceptedAt.set(epoch.timelineId, new Date(record.time).getTime())
     }
-    if (record.msg === 'session ended' && record['reason'] === 'login-interrupted') loginsCutShort += 1
+    if (record['reason'] !== 'login-interrupted') continue
+    if (record.msg === 'session ended') loginsCutShort += 1
+    if (record.msg === 'more sessions ended') loginsCutShort += Number(record['count'])
   }
   return {
     timelineId,

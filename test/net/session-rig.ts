@@ -7,6 +7,7 @@ import { afterEach, expect } from 'vitest'
 import { Admission, type AdmissionSettings } from '../../src/net/admission.ts'
 import { Listener } from '../../src/net/listener.ts'
 import { Session } from '../../src/net/session.ts'
+import { SessionEndLog } from '../../src/net/session-end-log.ts'
 import type { Hint, SessionEnvironment, SessionSettings, Termination } from '../../src/net/session-environment.ts'
 import { SessionRegistry } from '../../src/net/session-registry.ts'
 import { createSharedLookup } from '../../src/net/shared-lookup.ts'
@@ -175,6 +176,7 @@ export class SessionRig {
   }
 
   #createEnvironment(options: RigOptions): SessionEnvironment {
+    const logger = pino({ level: 'error' }, { write: (line: string) => this.defects.push(line) })
     return {
       listener: 'rig',
       request: { route: 'primary', fallback: 'none', balance: 'least-sessions', maxLagBytes: null, ...options.request },
@@ -196,7 +198,8 @@ export class SessionRig {
       registry: this.registry,
       clock: this.clock,
       lookup: options.lookup ?? createSharedLookup(),
-      logger: pino({ level: 'error' }, { write: (line: string) => this.defects.push(line) }),
+      logger,
+      endLog: new SessionEndLog({ logger, clock: this.clock }),
     }
   }
 

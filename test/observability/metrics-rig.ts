@@ -94,6 +94,7 @@ export function setUpMetrics(
       metrics,
       failovers,
       service,
+      observer: null,
       stateFilePath: '/state.json',
     }),
   })

@@ -13,9 +13,14 @@ import { freePort } from '../support/free-port.ts'
 import { leftOut } from '../support/left-out.ts'
 import { createCluster, type PostgresCluster } from '../support/postgres-cluster.ts'
 import type { PostgresServer } from '../support/postgres-server.ts'
+import {
+  PROCESS_NETWORK,
+  processNetworkAvailable,
+  runInNetworkOf,
+  startInNetworkOf,
+} from '../support/process-network.ts'
 import { writeProxyConfig } from '../support/proxy-config.ts'
 import { ProxyProcess } from '../support/proxy-process.ts'
-import { OWN_NETWORK, ownNetworkAvailable, runInNetworkOf, startInNetworkOf } from './own-network.ts'
 import { RawClient, startupMessage } from './raw-client.ts'
 import { ProxyScene, tellOnFailure } from './scene.ts'
 import { type TcpConnection, tcpConnections } from './tcp-timers.ts'
@@ -128,7 +133,7 @@ const FORWARDER = `
       one.pipe(other).on('error', () => one.destroy())
   }).listen(Number(port), '127.0.0.1', () => process.stdout.write('listening'))`
 
-describe.skipIf(leftOut('ends that go silent', ownNetworkAvailable()))('an end that is gone without a word', () => {
+describe.skipIf(leftOut('ends that go silent', processNetworkAvailable()))('an end that is gone without a word', () => {
   const [CLIENT_MS, SERVER_MS] = [1_000, 3_000]
   let folder: string
   let proxy: ProxyProcess | undefined
@@ -149,7 +154,7 @@ describe.skipIf(leftOut('ends that go silent', ownNetworkAvailable()))('an end t
       nodes: [{ name: 'node1', address: `127.0.0.1:${nodePort}` }],
       keepalive: { client: `${CLIENT_MS}ms`, server: `${SERVER_MS}ms` },
     })
-    proxy = new ProxyProcess(config, { launcher: OWN_NETWORK })
+    proxy = new ProxyProcess(config, { launcher: PROCESS_NETWORK })
     onTestFailed(() => void process.stderr.write(`${proxy?.tail(40)}\n`))
     await proxy.waitForLog('its listeners', ({ msg }) => msg === 'admin address open')
     const start = async (until: string, script: string, ...args: readonly string[]) => {

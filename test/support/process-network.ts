@@ -9,12 +9,12 @@ const isRoot = process.getuid?.() === 0
 const UNSHARE = isRoot ? ['unshare', '--net'] : ['unshare', '--net', '--user', '--map-root-user']
 
 /** For `ProxyProcess`: puts the proxy into a network of its own. It reaches the others by Unix sockets only. */
-export const OWN_NETWORK: readonly string[] = [...UNSHARE, 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh']
+export const PROCESS_NETWORK: readonly string[] = [...UNSHARE, 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh']
 
 /** `true`, or why there cannot be one here. */
-export function ownNetworkAvailable(): true | string {
+export function processNetworkAvailable(): true | string {
   if (process.platform !== 'linux') return 'network namespaces are of Linux'
-  const [program = '', ...args] = [...OWN_NETWORK, 'nsenter', '--version']
+  const [program = '', ...args] = [...PROCESS_NETWORK, 'nsenter', '--version']
   const { status, error, stderr } = spawnSync(program, args, { encoding: 'utf8' })
   if (status === 0) return true
   return `no network namespace can be made (util-linux, iproute2): ${error?.message ?? stderr.trim()}`

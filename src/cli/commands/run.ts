@@ -6,6 +6,7 @@ import { loadConfigFile } from '../../config/load-file.ts'
 import { Daemon } from '../../daemon/daemon.ts'
 import { readDescriptorLimit } from '../../daemon/descriptor-guard.ts'
 import { inheritedSystemd } from '../../daemon/inheritance.ts'
+import { Observer, observedConfig } from '../../daemon/observer.ts'
 import { findPredecessor, type Predecessor } from '../../daemon/predecessor.ts'
 import type { Signals } from '../../daemon/shutdown.ts'
 import { StartError } from '../../daemon/start-error.ts'
@@ -13,12 +14,15 @@ import { systemClock } from '../../daemon/system-clock.ts'
 import { takeSystemdEnvironment } from '../../daemon/systemd-environment.ts'
 import { createLogger } from '../../observability/logger.ts'
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts'
+import { type ObservingOptions, observe } from '../observe/observe.ts'
 import { findTlsFileFaults, readAdminToken, readConfig } from '../read-config.ts'
 import type { Terminal } from '../terminal.ts'
 
 export interface RunOptions {
   readonly config: string
   readonly version: string
+  /** Takes no sessions, and reports in the end; `null`: runs the proxy. */
+  readonly observing: ObservingOptions | null
   /** Taken by the caller, before this file was loaded; the caller's to release. */
   readonly signals: Signals
 }
@@ -30,6 +34,7 @@ interface DaemonRun extends RunOptions {
 interface Running {
   readonly daemon: Daemon
   readonly logger: Logger
+  readonly observer: Observer | null
 }
 
 export async function run(options: RunOptions, terminal: Terminal): Promise<ExitCode> {
@@ -49,7 +54,9 @@ export async function run(options: RunOptions, terminal: Terminal): Promise<Exit
     found.tell({ kind: 'words', text })
   }
   try {
-    return await runDaemon({ ...options, predecessor }, { ...terminal, err })
+    const exitCode = await runDaemon({ ...options, predecessor }, { ...terminal, err })
+    found.tell({ kind: 'ending', exitCode })
+    return exitCode
   } finally {
     found.close()
   }
@@ -61,7 +68,7 @@ async function runDaemon(options: DaemonRun, terminal: Terminal): Promise<ExitCo
   const started = await Promise.race([start(options, terminal), signals.hurry])
   if (started === undefined) return endBy(await signals.stop, signals)
   if (typeof started === 'number') return started
-  const { daemon, logger } = started
+  const { daemon, logger, observer } = started
 
   const reload = async (): Promise<boolean> => {
     const loaded = await loadConfigFile(options.config, terminal.environment)
@@ -79,7 +86,7 @@ async function runDaemon(options: DaemonRun, terminal: Terminal): Promise<ExitCo
       logger.warn({ problem: `${path} ${problem}`, hint: expected }, 'the admin token is not safe')
     }
     try {
-      await daemon.reload(loaded.config, token.token)
+      await daemon.reload(observer === null ? loaded.config : observedConfig(loaded.config), token.token)
       return true
     } catch (error) {
       if (!(error instanceof StartError)) throw error
@@ -91,6 +98,7 @@ async function runDaemon(options: DaemonRun, terminal: Terminal): Promise<ExitCo
   signals.onReload(() => {
     reloading = reloading.then(() => daemon.whileReloading(reload))
   })
+  if (observer !== null) return await observe({ daemon, observer, signals }, options.observing, terminal)
   signals.onUpgrade(() => void daemon.upgrade())
   await Promise.race([signals.stop, daemon.drained])
   await daemon.stop(signals.hurry)
@@ -99,7 +107,7 @@ async function runDaemon(options: DaemonRun, terminal: Terminal): Promise<ExitCo
 
 /** The running daemon; an exit code when there is none, after it was said why. */
 async function start(
-  { config: file, version, signals, predecessor }: DaemonRun,
+  { config: file, version, signals, predecessor, observing }: DaemonRun,
   terminal: Terminal,
 ): Promise<Running | ExitCode> {
   const config = await readConfig(file, terminal)
@@ -119,11 +127,14 @@ async function start(
     ...config.log,
     isTerminal: terminal.isInteractive,
     useColor: terminal.useColor,
+    toStandardError: observing !== null,
   })
   logger.info({ version, config: file, pid: process.pid }, 'pgha-proxy starts')
   void signals.stop.then((signal) => logger.info({ signal }, 'stop signal: draining; a second one ends at once'))
+  const parts = { clock: systemClock, logger, config, environment: terminal.environment }
+  const observer = observing === null ? null : new Observer({ ...parts, compareWith: observing.compareWith })
   const daemon = new Daemon({
-    config,
+    config: observer === null ? config : observedConfig(config),
     adminToken: token.token,
     environment: terminal.environment,
     clock: systemClock,
@@ -135,6 +146,7 @@ async function start(
         ? takeSystemdEnvironment(process.env, process.pid)
         : inheritedSystemd(predecessor.inheritance),
     predecessor,
+    ...(observer === null ? {} : { observer }),
   })
   try {
     await daemon.start()
@@ -144,7 +156,7 @@ async function start(
     if (!terminal.isInteractive || predecessor !== null) terminal.err(`pgha-proxy: ${error.message}\n  ${error.hint}\n`)
     return EXIT_CODES.failure
   }
-  return { daemon, logger }
+  return { daemon, logger, observer }
 }
 
 /**
