@@ -178,7 +178,7 @@ describe.skipIf(leftOut('replication through the proxy', programsAvailable(...NE
     expect(receiver.errors()).toContain('FATAL:  terminating connection due to administrator command')
     expect(receiver.errors()).toContain('DETAIL:  pgha-proxy: node1 is no longer primary (now node2)')
     expect(receiver.errors()).toContain('disconnected; waiting 5 seconds to try again')
-    expect(await scene.endedCount('node-not-routable')).toBe(3)
+    await waitFor('all three to be counted', async () => (await scene.endedCount('node-not-routable')) === 3)
 
     await copy.waitFor("SELECT status = 'streaming' AND received_tli = 2 FROM pg_stat_wal_receiver")
     await invoice(node2, 'after the failover')
