@@ -1,5 +1,5 @@
 /**
- * Takes notifications: lets them pass the gate, reads the body, has every node looked at, and answers without waiting for
+ * Takes notifications: lets them pass the gate, reads body and query, has every node looked at, and answers without waiting for
  * what comes of it. Part of the admin server.
  */
 import { type Answer, json } from './answer.ts'
@@ -41,7 +41,12 @@ export class NotificationDesk {
     if (refusal !== null) return refusal
     const body = await request.readBody()
     if (body.kind === 'too-large') return gate.malformed('notify', client, 413, 'the body is too large')
-    const reading = readNotification(body.kind === 'fields' ? body.fields : {})
+    // In repmgr.conf and a shell quotes get lost: the query says the same without any.
+    const fields = {
+      ...Object.fromEntries(request.parameters),
+      ...(body.kind === 'fields' ? body.fields : { '': null }),
+    }
+    const reading = readNotification(fields)
     if (!reading.ok) return gate.malformed('notify', client, 400, reading.problem)
     hurry()
     onNotified({ notification: reading.notification, client })

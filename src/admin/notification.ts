@@ -1,6 +1,6 @@
 /**
- * What repmgr's `event_notification_command` tells the proxy, and how it is read out of a request's body. Part of the
- * admin server; pure. A notification is a hint to look, and never evidence.
+ * What repmgr's `event_notification_command` tells the proxy, and how it is read out of a request's body or query. Part of
+ * the admin server; pure. A notification is a hint to look, and never evidence.
  *
  * @see https://repmgr.org/docs/current/event-notifications.html
  */
@@ -22,14 +22,14 @@ export type NotificationReading =
   | { readonly ok: true; readonly notification: Notification }
   | { readonly ok: false; readonly problem: string }
 
-const FORM = 'the body must be JSON: {"event": "%e", "node": "%n", "success": "%s"}, and may have details and timestamp'
+const FORM = 'give event, node, success, details, timestamp: in the query (?event=…&node=…), or as JSON in the body'
 const EVENT = /^[a-z][a-z0-9_]{0,63}$/
 const KNOWN: ReadonlySet<string> = new Set(['event', 'node', 'success', 'details', 'timestamp'])
 /** Characters of the details; repmgr's are a sentence. */
 const DETAILS_LENGTH_MAX = 500
 const WORD_LENGTH_MAX = 64
 
-/** Reads the body of `POST /api/notify`. Only the event is needed; text that is too long is cut. */
+/** Reads what `POST /api/notify` was given. Only the event is needed; text that is too long is cut. */
 export function readNotification(fields: Readonly<Record<string, unknown>>): NotificationReading {
   const { event, node, success, details, timestamp } = fields
   const isKnown = Object.keys(fields).every((key) => KNOWN.has(key))

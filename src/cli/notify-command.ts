@@ -18,19 +18,14 @@ export interface NotifyCommand {
 export function addNotify(program: Command, { terminal, finish, configOf }: NotifyCommand): void {
   program
     .command('notify')
-    .summary("tell the proxies of repmgr's event (event_notification_command)")
+    .summary("tell the proxies of repmgr's events")
     .description('Tells every proxy that something happened in the cluster: it looks at once.')
     .option('--event <name>', "repmgr's %e")
     .option('--node <id>', "repmgr's %n")
     .option('--success <flag>', "repmgr's %s: 1 or 0")
     .option('--details <text>', "repmgr's %d")
     .option('--timestamp <text>', "repmgr's %t")
-    .option(
-      '-a, --admin <url>',
-      `admin address of a proxy; may be repeated (default: ${DEFAULT_ADMIN_URL})`,
-      collect,
-      [],
-    )
+    .option('-a, --admin <url>', `admin address of a proxy; may be repeated (default: ${DEFAULT_ADMIN_URL})`, collect)
     .option('--token-file <file>', 'the file with the token: the admin token, or the one of --print-token')
     .option('-c, --config <file>', 'the configuration of the proxy, instead of these two')
     .option('--timeout <duration>', 'how long it may take in all', '1s')
@@ -43,7 +38,7 @@ Runs on the database hosts, as repmgr's user. It says nothing, and ends with 0
 also when no proxy answers. A notification is only a hint: the proxy asks every
 node at once, and often for ten seconds. It decides by what the nodes say.
 
-In repmgr.conf (repmgr puts in what stands for each %):
+In repmgr.conf, on one line (repmgr puts in what stands for each %):
   event_notification_command='pgha-proxy notify --event %e --node %n
     --success %s --admin http://10.0.0.9:8432 --token-file /etc/pgha-notify'
 
@@ -64,7 +59,7 @@ Exit codes:
         success: text('success'),
         details: text('details'),
         timestamp: text('timestamp'),
-        urls: options['admin'] as readonly string[],
+        urls: (options['admin'] ?? []) as readonly string[],
         tokenFile: text('tokenFile'),
         config,
         timeoutMs: readTimeout(text('timeout') ?? ''),
@@ -74,7 +69,7 @@ Exit codes:
     })
 }
 
-function collect(value: string, before: readonly string[]): readonly string[] {
+function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value]
 }
 

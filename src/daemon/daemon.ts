@@ -82,7 +82,7 @@ export class Daemon {
     this.#environment = options.environment
     this.#observer = options.observer ?? null
     this.#adminToken = options.adminToken
-    this.#decisionLog = new DecisionLog(options.logger)
+    this.#decisionLog = new DecisionLog(options.logger, options.clock)
     this.#logLevel = new LogLevelOrder({ ...options, configured: options.config.log.level })
     this.#metrics = new Metrics(options.clock)
     this.#stateFile = new StateFile(options.config.stateDir)

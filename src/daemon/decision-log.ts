@@ -3,12 +3,17 @@
  * Composition layer.
  */
 import type { Logger } from 'pino'
+import type { Clock } from '../ports.ts'
 import type { Observation } from '../topology/observation.ts'
 import type { Decision, Epoch } from '../topology/topology-state.ts'
 import { FailingProbes } from './failing-probes.ts'
+import { LineBudget } from './line-budget.ts'
 
 export class DecisionLog {
   readonly #logger: Logger
+  readonly #now: () => number
+  /** For nodes and warnings, by name and sentence. */
+  readonly #budget = new LineBudget()
   #reason: string | null = null
   #warnings = new Set<string>()
   /** The run of failed probes of each node that does not answer. */
@@ -16,8 +21,9 @@ export class DecisionLog {
   /** What was last told of an epoch that cannot be written; `null` when the last one could. */
   #unsaved: string | null = null
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, clock: Pick<Clock, 'now'>) {
     this.#logger = logger
+    this.#now = clock.now
   }
 
   /** `settled`: every node has been asked once; before that nothing is wrong yet. */
@@ -31,14 +37,23 @@ export class DecisionLog {
       this.#logger.warn({ sessionsEnded: endedCount, reason: decision.reason }, 'sessions ended')
     }
     const warnings = new Set(decision.warnings)
-    for (const warning of warnings) if (!this.#warnings.has(warning)) this.#logger.warn({ warning }, 'warning')
-    for (const warning of this.#warnings) if (!warnings.has(warning)) this.#logger.info({ warning }, 'warning over')
+    const now = this.#now()
+    for (const warning of warnings) {
+      if (this.#warnings.has(warning)) continue
+      const more = this.#budget.take(warning, now)
+      this.#logger[more === null ? 'debug' : 'warn']({ warning, ...more }, 'warning')
+    }
+    for (const warning of this.#warnings) {
+      if (warnings.has(warning)) continue
+      const more = this.#budget.take(warning, now)
+      this.#logger[more === null ? 'debug' : 'info']({ warning, ...more }, 'warning over')
+    }
     this.#warnings = warnings
   }
 
   /**
    * A node that begins to fail is told of, each class of failure once, then with counts after a minute, two, four and so
-   * on up to an hour, and when it answers again.
+   * on up to an hour, and when it answers again; ten lines a minute at most.
    */
   takeObservation(node: string, observation: Observation): void {
     const running = this.#failing.get(node)
@@ -46,15 +61,18 @@ export class DecisionLog {
     if (observation.kind === 'answered') {
       if (running === undefined) return
       this.#failing.delete(node)
-      this.#logger.info({ node, ...running.summary(at) }, 'node answers again')
+      const more = this.#budget.take(node, at)
+      this.#logger[more === null ? 'debug' : 'info']({ node, ...running.summary(at), ...more }, 'node answers again')
       return
     }
     const failing = running ?? new FailingProbes(at)
     this.#failing.set(node, failing)
     const { failure, detail } = observation
     switch (failing.take(failure, at)) {
-      case 'new':
-        return this.#logger.info({ node, failure, detail }, 'probe failed')
+      case 'new': {
+        const more = this.#budget.take(node, at)
+        return this.#logger[more === null ? 'debug' : 'info']({ node, failure, detail, ...more }, 'probe failed')
+      }
       case 'due':
         return this.#logger.info({ node, ...failing.summary(at), detail }, 'node still fails')
       case 'known':

@@ -30,6 +30,17 @@ describe('a notification', () => {
     ])
   })
 
+  it('may be in the query, where a shell leaves it alone', async () => {
+    const { ask, hurried, notified } = await start()
+    const path = '/api/notify?event=standby_promote&node=2&success=1&details=it%20was'
+
+    expect((await ask('POST', path, { headers: OWN_HEADER })).status).toBe(202)
+    expect(hurried()).toBe(1)
+    expect(notified).toMatchObject([
+      { notification: { event: 'standby_promote', nodeId: '2', success: true, details: 'it was' } },
+    ])
+  })
+
   it.each([
     ['no token', {}, 401, 'no-token'],
     ['a wrong token', { authorization: 'Bearer wrong' }, 401, 'wrong-token'],

@@ -3,6 +3,7 @@ import { DecisionLog } from '../../src/daemon/decision-log.ts'
 import type { FailureClass, Observation } from '../../src/topology/observation.ts'
 import type { Decision } from '../../src/topology/topology-state.ts'
 import { decide } from '../net/decision-builder.ts'
+import { FakeClock } from '../support/fake-clock.ts'
 import { createMemoryLog } from '../support/memory-log.ts'
 import { answerOf, member } from '../topology/scenario.ts'
 
@@ -11,7 +12,8 @@ const NODE1 = member('node1')
 
 function setUp() {
   const log = createMemoryLog()
-  return { ...log, decisionLog: new DecisionLog(log.logger) }
+  const clock = new FakeClock()
+  return { ...log, clock, decisionLog: new DecisionLog(log.logger, clock) }
 }
 
 const failed = (failure: FailureClass, at = 1): Observation => ({
@@ -101,5 +103,29 @@ describe('DecisionLog', () => {
       decisionLog.takeObservation('node1', failed(at % 100 === 0 ? 'timeout' : 'refused', at))
     }
     expect(news()).toEqual(['info probe failed', 'info probe failed'])
+  })
+  it('does not fill the log with a node that answers every second probe: ten lines a minute, the rest is counted', () => {
+    const { decisionLog, news, lines } = setUp()
+    for (let at = 0; at < 60_000; at += 100) {
+      decisionLog.takeObservation('node1', at % 200 === 0 ? failed('timeout', at) : { ...answered, receivedAt: at })
+    }
+    expect(news().filter((line) => line.startsWith('info'))).toHaveLength(10)
+
+    decisionLog.takeObservation('node1', failed('timeout', 60_000))
+    expect(news()).toEqual(['info probe failed'])
+    expect(lines.at(-1)).toMatchObject({ untold: 590 })
+  })
+
+  it('does not fill the log with a warning that comes and goes', () => {
+    const { clock, decisionLog, news, lines } = setUp()
+    for (let turn = 0; turn < 600; turn += 1) {
+      decisionLog.takeDecision({ ...SERVING, warnings: turn % 2 === 0 ? ['a'] : [] }, 0, true)
+      clock.advance(100)
+    }
+    expect(news().filter((line) => !line.startsWith('debug'))).toHaveLength(11)
+
+    decisionLog.takeDecision({ ...SERVING, warnings: ['a', 'b'] }, 0, true)
+    expect(news()).toEqual(['warn warning', 'warn warning'])
+    expect(lines.at(-2)).toMatchObject({ warning: 'a', untold: 590 })
   })
 })

@@ -90,7 +90,7 @@ export function setUpMetrics(
     },
     events: healthEvents(admission, {
       logger,
-      decisionLog: new DecisionLog(logger),
+      decisionLog: new DecisionLog(logger, clock),
       metrics,
       failovers,
       service,

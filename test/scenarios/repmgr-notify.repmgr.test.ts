@@ -1,5 +1,5 @@
 /** repmgr's `event_notification_command` as docs/repmgr-events.md has it, run by repmgr and repmgrd themselves. */
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
@@ -57,12 +57,33 @@ describe.skipIf(leftOut('notifications of repmgr', repmgrAvailable()))(
       await told(scene, 'repmgrd_failover_promote')
       expect(await scene.waitUntilServing('node2')).toMatchObject({ primary: 'node2' })
 
+      // The other form of docs/repmgr-events.md.
+      const node2 = cluster.node('node2')
+      await node2.repmgr(['-f', writeCurlConf(node2.configFile, adminPort), 'primary', 'register', '--force'])
+      expect(await told(scene, 'primary_register')).toMatchObject({ level: 'info', nodeId: '2', success: true })
+
       await scene.close()
       await cluster.rejoin('node1', 'node2')
       await cluster.waitForStreaming('node1', 'node2')
     })
   },
 )
+
+/** The same configuration with the hook that needs nothing of ours. */
+function writeCurlConf(configFile: string, adminPort: number): string {
+  const headerFile = join(folder, 'header')
+  writeFileSync(headerFile, `Authorization: Bearer ${notifyToken(ADMIN_TOKEN)}`, { mode: 0o600 })
+  const url = `http://127.0.0.1:${adminPort}/api/notify?event=%e&node=%n&success=%s`
+  const hook = `curl -s -m 1 -o /dev/null -H @${headerFile} -X POST "${url}"`
+  const path = join(folder, 'repmgr.conf')
+  const before = readFileSync(configFile, 'utf8')
+  writeFileSync(
+    path,
+    before.replace(/^event_notification_command=.*$/m, () => `event_notification_command='${hook}'`),
+  )
+  for (const file of [headerFile, path]) giveToServerUser(file)
+  return path
+}
 
 async function told({ proxy }: ProxyScene, event: string): Promise<LogRecord> {
   return await proxy.waitForLog(

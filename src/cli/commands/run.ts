@@ -129,7 +129,10 @@ async function start(
     useColor: terminal.useColor,
     toStandardError: observing !== null,
   })
-  logger.info({ version, config: file, pid: process.pid }, 'pgha-proxy starts')
+  logger.info(
+    { version, config: file, pid: process.pid, ...(observing === null ? {} : { observing: true }) },
+    'pgha-proxy starts',
+  )
   void signals.stop.then((signal) => logger.info({ signal }, 'stop signal: draining; a second one ends at once'))
   const parts = { clock: systemClock, logger, config, environment: terminal.environment }
   const observer = observing === null ? null : new Observer({ ...parts, compareWith: observing.compareWith })
