@@ -224,8 +224,10 @@ describe.skipIf(leftOut('containers of the image', engineAvailable()))('a contai
   })
 
   it('ends at a signal that nobody handles, though it is PID 1', async () => {
-    const container = await start([], ['status', '--watch', '--url', 'http://127.0.0.1:9'])
-    await container.waitForLog('connection refused')
+    const silent = "require('node:net').createServer(() => console.log('somebody asks')).listen(9000)"
+    const server = await start(['--entrypoint', 'node'], ['-e', silent])
+    const container = await start(['--network', `container:${server.id}`], ['status', '--url', 'http://127.0.0.1:9000'])
+    await server.waitForLog('somebody asks')
     await container.signal('TERM')
 
     expect(await container.waitForExit()).toBe(128 + 15)
