@@ -275,7 +275,7 @@ export class HealthLoop {
     this.#events.onObservation?.(node, observation)
     this.#evidence.set(node, addObservation(this.#evidence.get(node) ?? NO_EVIDENCE, observation))
     if (this.#settings.discovery === 'repmgr') {
-      const primary = this.#decision?.primary ?? null
+      const primary = this.#decision?.primary == null ? null : this.#state.epoch
       const evidence = new Map([...this.#formerEvidence, ...this.#evidence])
       this.#setMembers(discoverMembers(this.#settings.nodes, this.#members, evidence, primary))
     }

@@ -144,11 +144,13 @@ export function pendingAfter(
     const known = previous.pendingClaims.get(claim.node)
     const before = known?.timelineId === claim.timelineId ? known : null
     const firstSeenAt = before?.firstSeenAt ?? now
+    // By an answer that was asked for after all of it: one that a timeout puts in doubt may be older than the claim.
+    const isOutlived = incumbent.kind === 'primary' && incumbent.provenAt - firstSeenAt >= graceMs
     after.set(claim.node, {
       timelineId: claim.timelineId,
       firstSeenAt,
       incumbentAwaySince: incumbentLives ? null : (before?.incumbentAwaySince ?? now),
-      latched: before?.latched === true || (incumbentLives && !claim.confirmed && now - firstSeenAt >= graceMs),
+      latched: before?.latched === true || (isOutlived && !claim.confirmed),
     })
   }
   return after

@@ -157,6 +157,14 @@ function ruleAbove(situation: Situation, epoch: Epoch): Ruling | null {
   const claimText = `${claim.node} claims to be primary on timeline ${claim.timelineId} without a repmgr row that says so`
   if (pending?.latched === true) {
     if (incumbent.kind === 'primary') {
+      const young = above.find((other) => pendingClaims.get(other.node)?.latched !== true)
+      if (young !== undefined) {
+        const youngText = `${young.node} claims to be primary on timeline ${young.timelineId}`
+        return hold('higher-grace', 'uncertain', `${youngText} as well: waiting for the grace to pass`)
+      }
+      // The claim that is latched lends the incumbent no strength against another one on its own timeline.
+      const contested = ruleContested(situation, epoch)
+      if (contested !== null) return contested
       return serve(
         'higher-latched',
         'split-brain',
@@ -210,18 +218,9 @@ function ruleAbove(situation: Situation, epoch: Epoch): Ruling | null {
 
 function ruleIncumbent(situation: Situation, epoch: Epoch): Ruling {
   const { claims, incumbent } = situation
-  const rivals = claims.filter((claim) => claim.timelineId === epoch.timelineId && claim.node !== epoch.node)
+  const contested = ruleContested(situation, epoch)
+  if (contested !== null) return contested
   const zombies = claims.filter((claim) => claim.timelineId < epoch.timelineId)
-  if (rivals.length > 0) {
-    const names = addNames(rivals.map((rival) => rival.node))
-    const verb = rivals.length === 1 ? 'claims' : 'claim'
-    return keepUnbrokenIncumbent(
-      'contested',
-      situation,
-      epoch,
-      `${names} ${verb} to be primary on timeline ${epoch.timelineId}, which is ${epoch.node}'s`,
-    )
-  }
   if (incumbent.kind === 'primary') {
     const standsBy = incumbent.unobserved ? ` and ${incumbent.text}: the decision stands` : ''
     const reason = `${epoch.node} is primary on timeline ${epoch.timelineId}${standsBy}`
@@ -232,6 +231,16 @@ function ruleIncumbent(situation: Situation, epoch: Epoch): Ruling {
   )
   const reason = [`${epoch.node}, primary on timeline ${epoch.timelineId}, ${incumbent.text}`, ...claimed].join('; ')
   return hold('incumbent-missing', incumbent.kind === 'away' ? 'uncertain' : 'no-primary', reason)
+}
+
+/** Somebody else claims the epoch's timeline; `null` when nobody does. */
+function ruleContested(situation: Situation, epoch: Epoch): Ruling | null {
+  const rivals = situation.claims.filter((claim) => claim.timelineId === epoch.timelineId && claim.node !== epoch.node)
+  if (rivals.length === 0) return null
+  const names = addNames(rivals.map((rival) => rival.node))
+  const verb = rivals.length === 1 ? 'claims' : 'claim'
+  const sentence = `${names} ${verb} to be primary on timeline ${epoch.timelineId}, which is ${epoch.node}'s`
+  return keepUnbrokenIncumbent('contested', situation, epoch, sentence)
 }
 
 /**

@@ -5,6 +5,7 @@
 import type { NodeEvidence } from './evidence.ts'
 import type { RepmgrNodeRow } from './observation.ts'
 import { isSameAddress, type Member } from './standing.ts'
+import type { Epoch } from './topology-state.ts'
 
 /** A row is a member's when repmgr's name, its address, or the node's own word (`get_local_node_id()`) says so. */
 export function findMember(
@@ -47,7 +48,8 @@ function localNodeId(evidence: NodeEvidence | undefined): number | null {
 
 /**
  * The members after a look at the rows. The accepted primary's rows add and remove discovered nodes; while there is no
- * primary everybody's rows may add one, and none is removed. A configured node stays whatever the rows say.
+ * primary everybody's rows may add one, and none is removed. A configured node stays whatever the rows say. `primary` is
+ * the accepted one while it serves; what it says next may show that it is none any more, and then its rows remove nobody.
  *
  * A discovered address that leads to the same running server as another member's (NAT, two names) is left out: one
  * server seen twice would look like two primaries on one timeline.
@@ -56,9 +58,9 @@ export function discoverMembers(
   configured: readonly Member[],
   current: readonly Member[],
   evidence: ReadonlyMap<string, NodeEvidence>,
-  primary: string | null,
+  primary: Pick<Epoch, 'node' | 'systemIdentifier'> | null,
 ): Member[] {
-  const primaryRows = rowsOf(primary === null ? undefined : evidence.get(primary))
+  const primaryRows = primary === null ? null : rowsOfPrimary(primary, evidence.get(primary.node))
   const sources =
     primaryRows !== null ? [primaryRows] : current.map((member) => rowsOf(evidence.get(member.name)) ?? [])
   const isConfigured = new Set(configured.map((member) => member.name))
@@ -76,6 +78,14 @@ function rowsOf(evidence: NodeEvidence | undefined): readonly RepmgrNodeRow[] | 
   if (evidence === undefined || evidence.failing !== null) return null
   const repmgr = evidence.lastAnswer?.answer.repmgr
   return repmgr?.kind === 'rows' ? repmgr.rows : null
+}
+
+function rowsOfPrimary(
+  { systemIdentifier }: Pick<Epoch, 'systemIdentifier'>,
+  evidence: NodeEvidence | undefined,
+): readonly RepmgrNodeRow[] | null {
+  const answer = evidence?.lastAnswer?.answer
+  return answer?.systemIdentifier === systemIdentifier && !answer.inRecovery ? rowsOf(evidence) : null
 }
 
 function withoutAliases(

@@ -476,6 +476,18 @@ describe('claims above the epoch', () => {
     expect(scenario.verdict).toBe('serving node2')
   })
 
+  it('does not say of an incumbent that has not answered since the claim that it has outlived it', () => {
+    const scenario = new Scenario({ epoch: '1 node1', policy: { graceMs: 2000 } }).turn(HEALTHY)
+    scenario.turn(['T', 'P2-', 'S?'], 1000).turn(['T', 'P2-', 'S?'], 1000)
+    scenario.turn(['.', 'P2-', 'S?'], 500).turn(['.', 'P2-', 'S?'], 450)
+    scenario.turn(['.', 'P2-', 'S?'], 50)
+    expect(scenario.verdict).toBe('uncertain')
+
+    scenario.turn(['T', 'P2-', 'S?'], 500)
+    scenario.repeat(['.', 'P2-', 'S?'], 2100)
+    expect(scenario.verdict).toBe('serving node2')
+  })
+
   it('does not hand a latched claim the role when the incumbent blips', () => {
     const scenario = new Scenario({ epoch: '1 node1' }).turn(HEALTHY).repeat(['P1+', 'P2-', 'S1<node1'], 2200)
     for (const blip of ['R', 'Z', 'B', 'T']) {
@@ -483,6 +495,12 @@ describe('claims above the epoch', () => {
       expect(scenario.turn(['P1+', 'P2-', 'S1<node1']).verdict).toBe('split-brain node1')
     }
     expect(scenario.accepted).toEqual([])
+  })
+
+  it('holds for the grace of a young claim also while a higher one is latched', () => {
+    const scenario = new Scenario({ epoch: '1 node1' }).turn(HEALTHY).repeat(['P1+', 'P3-', 'S1<node1'], 2200)
+    expect(scenario.turn(['P1+', 'P3-', 'P2-']).verdict).toBe('uncertain')
+    expect(scenario.repeat(['P1+', 'P3-', 'P2-'], 2200).verdict).toBe('split-brain node1')
   })
 
   it('keeps the latch while the claiming node is out of sight', () => {
@@ -516,6 +534,16 @@ describe('claims above the epoch', () => {
 })
 
 describe('the same timeline claimed twice', () => {
+  it('holds for a broken incumbent also while a higher claim is latched', () => {
+    const scenario = new Scenario({ epoch: '1 node1' })
+      .turn(HEALTHY)
+      .repeat(['P1+', 'P2-', 'S1<node1'], 2500)
+      .turn(['R', 'P2-', 'P1-'])
+      .turn(['P1+r2', 'P2-', 'P1-'])
+
+    expect(scenario.verdict).toBe('split-brain')
+  })
+
   it('stops trusting the incumbent after a break', () => {
     const scenario = new Scenario({ epoch: '1 node1' }).turn(HEALTHY).turn(['P1+', 'P1-', 'S1<node1'])
     expect(scenario.verdict).toBe('split-brain node1')

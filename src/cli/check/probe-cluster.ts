@@ -74,7 +74,7 @@ export async function probeCluster(options: ProbeClusterOptions): Promise<Cluste
   let outcome = decide(members, evidence, options)
   if (discovers && outcome.decision.primary !== null) {
     // The accepted primary's rows have the last word on who is a member.
-    const known = discoverMembers(config.nodes, members, evidence, outcome.decision.primary)
+    const known = discoverMembers(config.nodes, members, evidence, outcome.state.epoch)
     members = known.filter(({ name }) => probed.has(name))
     outcome = decide(members, evidence, options)
   }

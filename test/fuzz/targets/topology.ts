@@ -110,7 +110,7 @@ function step(world: World, reader: ByteReader): void {
       return world.decide()
     }
     case 4: {
-      const primary = world.decision?.primary ?? null
+      const primary = world.decision?.primary == null ? null : world.state.epoch
       world.members = discoverMembers(world.configured, world.members, world.evidence, primary)
       const names = world.members.map(({ name }) => name)
       ensure(new Set(names).size === names.length, 'no member is there twice')
