@@ -12,7 +12,7 @@ import { RawClient } from './raw-client.ts'
 import { ProxyScene, tellOnFailure, trustApplication } from './scene.ts'
 
 /** As docs/admin.md has it, but for the pace of the checks. */
-const CHECKS = 'check inter 50ms fall 2 rise 2'
+const CHECKS = 'check inter 100ms fall 2 rise 2'
 
 let cluster: PostgresCluster
 let proxies: readonly ProxyScene[]
@@ -27,8 +27,10 @@ beforeAll(async () => {
 
 beforeEach(() => tellOnFailure(() => proxies[0]))
 
-afterEach(() => {
+afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy()
+  // A test that failed half-way must not fail the next ones.
+  for (const proxy of proxies) if ((await proxy.status()).draining) await drain(proxies.indexOf(proxy), false)
 })
 
 afterAll(async () => {

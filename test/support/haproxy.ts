@@ -51,7 +51,8 @@ export class Haproxy {
   /** The same with sections as HAProxy's manual has them; `binds`: all that they have. */
   static async startWith(folder: string, sections: readonly string[], binds: readonly string[]): Promise<Haproxy> {
     const file = join(folder, 'haproxy.cfg')
-    const timeouts = ['connect 5s', 'client 60s', 'server 60s'].map((timeout) => `  timeout ${timeout}`)
+    // Without a limit of its own a check that is answered later than `inter` has failed, on a busy machine too.
+    const timeouts = ['connect 5s', 'client 60s', 'server 60s', 'check 5s'].map((timeout) => `  timeout ${timeout}`)
     const lines = ['global', '  maxconn 100', 'defaults', '  mode tcp', ...timeouts, ...sections]
     writeFileSync(file, `${lines.join('\n')}\n`)
     const haproxy = new Haproxy(file)
