@@ -10,6 +10,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { readCount } from '../support/read-count.ts'
 import { readCorpus, writeCorpus } from './corpus.ts'
 import { CoverageProbe } from './coverage.ts'
 import { distill, type FuzzResult, fuzzTarget } from './fuzz-target.ts'
@@ -34,6 +35,11 @@ const { values: options } = parseArgs({
   },
 })
 
+// Before stray errors are watched for, which would take a wrong option for one of theirs.
+const seed = readCount('seed', options.seed, 0)
+const secondsInAll = readCount('seconds', options.seconds)
+const failuresMax = readCount('failures', options.failures)
+
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
@@ -43,10 +49,17 @@ const coverage = new CoverageProbe()
 const { TARGETS } = await import('./targets.ts')
 const lines = new LineCoverage(ROOT)
 lines.add(coverage.take(SOURCES))
+const chosen = await chooseTargets(options.target ?? [])
 const unwatch = watchStrayErrors()
 
-if (options.replay !== undefined) await replay(options.replay)
-else await fuzz(await chooseTargets(options.target ?? []))
+try {
+  if (options.replay !== undefined) await replay(options.replay)
+  else await fuzz(chosen)
+} catch (error) {
+  // Of the fuzzer itself. Whoever watches for stray errors would take it, and nobody would hear of it.
+  process.stderr.write(`${(error as Error).stack}\n`)
+  process.exitCode = 1
+}
 unwatch()
 coverage.close()
 // A socket that a failure has left behind must not keep it alive.
@@ -67,7 +80,6 @@ async function chooseTargets(names: readonly string[]): Promise<readonly FuzzTar
 }
 
 async function fuzz(targets: readonly FuzzTarget[]): Promise<void> {
-  const seed = Number(options.seed)
   const totalWeight = targets.reduce((sum, { weight = 1 }) => sum + weight, 0)
   say(`seed ${seed}, Node ${process.versions.node}, ${options.seconds} s for ${targets.length} targets`)
   let failures = 0
@@ -75,10 +87,10 @@ async function fuzz(targets: readonly FuzzTarget[]): Promise<void> {
   for (const [index, each] of targets.entries()) {
     const watchdog = new Watchdog(each.name)
     const target = watched(each, watchdog)
-    const seconds = (Number(options.seconds) * (target.weight ?? 1)) / totalWeight
+    const seconds = (secondsInAll * (target.weight ?? 1)) / totalWeight
     const result = await fuzzTarget(target, {
       seconds,
-      failuresMax: Number(options.failures),
+      failuresMax,
       // Each has numbers of its own, so that one target alone finds what it found among the others.
       random: new Random(seed + (TARGETS.indexOf(each) + 1 || index) * 7919),
       coverage,

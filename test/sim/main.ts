@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
+import { readCount } from '../support/read-count.ts'
 import { generatePlan, HOURS_PER_PLAN } from './generate.ts'
 import type { Plan } from './plan.ts'
 import { brokenPromise, shrink } from './shrink.ts'
@@ -30,15 +31,16 @@ const say = (line: string): void => {
 }
 
 if (options.replay !== undefined) await replay(options.replay)
-else await simulate(Number(options.hours), Number(options.seed))
+else await simulate(readCount('hours', options.hours), readCount('seed', options.seed, 0))
 
 async function simulate(hours: number, seed: number): Promise<void> {
   if (!options.json) say(`seed ${seed}, ${hours} cluster-hours`)
   const figures = new Map<string, number>()
   const startedAt = performance.now()
+  const failuresMax = readCount('failures', options.failures)
   let failures = 0
   let done = 0
-  for (let index = 0; done < hours && failures < Number(options.failures); index += 1) {
+  for (let index = 0; done < hours && failures < failuresMax; index += 1) {
     const plan = generatePlan(seed, index)
     const broken = await runOrThrown(plan, figures)
     done += HOURS_PER_PLAN

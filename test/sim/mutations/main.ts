@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
+import { readCount } from '../../support/read-count.ts'
 import { MUTATIONS, type Mutation } from './mutations.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
@@ -26,7 +27,7 @@ const say = (line: string): void => {
 
 const folder = mkdtempSync(join(tmpdir(), 'pgha-mutations-'))
 try {
-  for (const part of ['src', 'test/sim', 'test/fuzz/random.ts', 'package.json']) {
+  for (const part of ['src', 'test/sim', 'test/fuzz/random.ts', 'test/support/read-count.ts', 'package.json']) {
     cpSync(join(ROOT, part), join(folder, part), { recursive: true })
   }
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
@@ -36,6 +37,10 @@ try {
 }
 
 async function runAll(): Promise<number> {
+  readCount('hours', options.hours)
+  readCount('seed', options.seed, 0)
+  const chosen = MUTATIONS.filter(({ name }) => name.includes(options.only))
+  if (chosen.length === 0) throw new Error(`--only: no bug has ${JSON.stringify(options.only)} in its name`)
   const unchanged = await simulate()
   if (unchanged.isBroken) {
     say(`the tree as it is breaks a promise: ${unchanged.finding}`)
@@ -44,7 +49,6 @@ async function runAll(): Promise<number> {
   say('| bug | found by | cluster-hours | s |')
   say('|---|---|---|---|')
   let missed = 0
-  const chosen = MUTATIONS.filter(({ name }) => name.includes(options.only))
   for (const mutation of chosen) {
     const startedAt = performance.now()
     const { isBroken, finding, hours } = await withBug(mutation)
