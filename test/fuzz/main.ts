@@ -9,8 +9,8 @@ import { readFileSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
-import { parseArgs } from 'node:util'
 import { readCount } from '../support/read-count.ts'
+import { readOptions } from '../support/read-options.ts'
 import { readCorpus, writeCorpus } from './corpus.ts'
 import { CoverageProbe } from './coverage.ts'
 import { distill, type FuzzResult, fuzzTarget } from './fuzz-target.ts'
@@ -23,16 +23,14 @@ import { Watchdog } from './watchdog.ts'
 const ROOT = join(import.meta.dirname, '..', '..')
 const SOURCES = ['/src/']
 
-const { values: options } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '60' },
-    seed: { type: 'string', default: String(randomInt(2 ** 31)) },
-    failures: { type: 'string', default: '5' },
-    target: { type: 'string', multiple: true },
-    replay: { type: 'string' },
-    save: { type: 'boolean', default: false },
-    table: { type: 'boolean', default: false },
-  },
+const options = readOptions({
+  seconds: { type: 'string', default: '60' },
+  seed: { type: 'string', default: String(randomInt(2 ** 31)) },
+  failures: { type: 'string', default: '5' },
+  target: { type: 'string', multiple: true },
+  replay: { type: 'string' },
+  save: { type: 'boolean', default: false },
+  table: { type: 'boolean', default: false },
 })
 
 // Before stray errors are watched for, which would take a wrong option for one of theirs.

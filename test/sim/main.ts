@@ -8,22 +8,20 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
-import { parseArgs } from 'node:util'
 import { readCount } from '../support/read-count.ts'
+import { readOptions } from '../support/read-options.ts'
 import { generatePlan, HOURS_PER_PLAN } from './generate.ts'
 import type { Plan } from './plan.ts'
 import { brokenPromise, shrink } from './shrink.ts'
 import { runPlan } from './simulation.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    hours: { type: 'string', default: '100' },
-    seed: { type: 'string', default: String(randomInt(2 ** 31)) },
-    failures: { type: 'string', default: '3' },
-    replay: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    quick: { type: 'boolean', default: false },
-  },
+const options = readOptions({
+  hours: { type: 'string', default: '100' },
+  seed: { type: 'string', default: String(randomInt(2 ** 31)) },
+  failures: { type: 'string', default: '3' },
+  replay: { type: 'string' },
+  json: { type: 'boolean', default: false },
+  quick: { type: 'boolean', default: false },
 })
 
 const say = (line: string): void => {

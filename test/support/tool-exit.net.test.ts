@@ -19,3 +19,13 @@ it.each([
   },
   60_000,
 )
+
+it.each(['fuzz/main.ts', 'sim/main.ts', 'sim/mutations/main.ts'])(
+  '%s names the options there are when it is given another',
+  (file) => {
+    const { status, stderr } = spawnSync(process.execPath, [join(TESTS, file), '--sede', '1'], { encoding: 'utf8' })
+    expect(stderr).toMatch(/^Unknown option '--sede'.*\nThere are .*--seed/)
+    expect(status).toBe(2)
+  },
+  60_000,
+)

@@ -7,18 +7,16 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
-import { parseArgs } from 'node:util'
 import { readCount } from '../../support/read-count.ts'
+import { readOptions } from '../../support/read-options.ts'
 import { MUTATIONS, type Mutation } from './mutations.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
 
-const { values: options } = parseArgs({
-  options: {
-    hours: { type: 'string', default: '1200' },
-    seed: { type: 'string', default: '1' },
-    only: { type: 'string', default: '' },
-  },
+const options = readOptions({
+  hours: { type: 'string', default: '1200' },
+  seed: { type: 'string', default: '1' },
+  only: { type: 'string', default: '' },
 })
 
 const say = (line: string): void => {
@@ -27,7 +25,14 @@ const say = (line: string): void => {
 
 const folder = mkdtempSync(join(tmpdir(), 'pgha-mutations-'))
 try {
-  for (const part of ['src', 'test/sim', 'test/fuzz/random.ts', 'test/support/read-count.ts', 'package.json']) {
+  for (const part of [
+    'src',
+    'test/sim',
+    'test/fuzz/random.ts',
+    'test/support/read-count.ts',
+    'test/support/read-options.ts',
+    'package.json',
+  ]) {
     cpSync(join(ROOT, part), join(folder, part), { recursive: true })
   }
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
