@@ -120,6 +120,7 @@ export class Placement implements Applicant {
 
   #expire(waitedMs: number): void {
     const { environment, onEnd } = this.#options
-    onEnd({ kind: 'hold-expired', why: environment.admission.holdReason, waitedMs })
+    const { route } = environment.request
+    onEnd({ kind: 'hold-expired', route, why: environment.admission.holdReason, waitedMs })
   }
 }

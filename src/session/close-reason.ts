@@ -53,7 +53,13 @@ export type CloseReason =
   /** The process has no file descriptor left for it. */
   | { readonly kind: 'out-of-descriptors' }
   | { readonly kind: 'hold-queue-full' }
-  | { readonly kind: 'hold-expired'; readonly why: string; readonly waitedMs: number }
+  | {
+      readonly kind: 'hold-expired'
+      /** Of the listener. */
+      readonly route: 'primary' | 'standby' | 'any'
+      readonly why: string
+      readonly waitedMs: number
+    }
   | { readonly kind: 'no-standby' }
   | { readonly kind: 'shutting-down' }
   /** A login on a primary listener turned out to be on a server in recovery, too late to go elsewhere unseen. */
@@ -143,8 +149,10 @@ export function farewellFor(reason: CloseReason): Farewell | null {
       return serverTlsFailed({ detail: `${reason.node} ${reason.why}` })
     case 'hold-queue-full':
       return holdQueueFull()
-    case 'hold-expired':
-      return noPrimary({ detail: `${reason.why}; waited ${Math.round(reason.waitedMs / 1000)} s` })
+    case 'hold-expired': {
+      const detail = `${reason.why}; waited ${Math.round(reason.waitedMs / 1000)} s`
+      return reason.route === 'standby' ? noStandby({ detail }) : noPrimary({ detail })
+    }
     case 'no-standby':
       return noStandby()
     case 'shutting-down':

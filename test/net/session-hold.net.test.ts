@@ -41,6 +41,16 @@ describe('a held session', () => {
     expect(rig.admission.heldCount).toBe(0)
   })
 
+  it('on a standby listener is not told of a primary when its time is over', async () => {
+    const rig = await start({ request: { route: 'standby' } })
+    const client = rig.connect(STARTUP)
+    await rig.inPhase('held')
+    rig.clock.advance(HOLD_TIMEOUT_MS)
+
+    const { error } = await client.endedWith()
+    expect(error).toBe(`${NOT_ACCEPTING} no standby available (no connection to the server)`)
+  })
+
   it('is closed without a byte when its time is over and it asked for TLS: plain words would not be read', async () => {
     const rig = await start()
     const client = rig.connect(firstPacket(SSL_REQUEST_CODE))

@@ -81,7 +81,7 @@ const ROWS: Readonly<Record<CloseReasonKind, Row>> = {
     level: 'warn',
   },
   'hold-expired': {
-    reason: { kind: 'hold-expired', why: 'node1, primary on timeline 3, does not answer', waitedMs: 30_000 },
+    reason: { kind: 'hold-expired', route: 'primary', why: 'node1, primary on timeline 3, does not answer', waitedMs: 30_000 },
     says: NO_PRIMARY,
     detail: 'node1, primary on timeline 3, does not answer; waited 30 s',
     level: 'warn',
@@ -148,6 +148,13 @@ describe('farewellFor', () => {
 
     expect(textOf(farewell)).toBe('57P01 terminating connection due to administrator command')
     expect(farewell?.detail).toBe('pgha-proxy: node2 was promoted')
+  })
+
+  it('tells who waited for a standby that there is none', () => {
+    const farewell = farewellFor({ kind: 'hold-expired', route: 'standby', why: 'no decision yet', waitedMs: 30_000 })
+
+    expect(farewell?.message).toContain('no standby available')
+    expect(farewell?.detail).toBe('no decision yet; waited 30 s')
   })
 
   it('names no successor while there is none', () => {
