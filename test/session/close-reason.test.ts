@@ -81,7 +81,12 @@ const ROWS: Readonly<Record<CloseReasonKind, Row>> = {
     level: 'warn',
   },
   'hold-expired': {
-    reason: { kind: 'hold-expired', route: 'primary', why: 'node1, primary on timeline 3, does not answer', waitedMs: 30_000 },
+    reason: {
+      kind: 'hold-expired',
+      route: 'primary',
+      why: 'node1, primary on timeline 3, does not answer',
+      waitedMs: 30_000,
+    },
     says: NO_PRIMARY,
     detail: 'node1, primary on timeline 3, does not answer; waited 30 s',
     level: 'warn',
