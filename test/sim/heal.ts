@@ -60,11 +60,12 @@ export function finishHealing({ cluster, proxies }: SimWorld, chosen: string): s
     const { epoch } = proxy.known
     for (const node of proxy.known.fenced) proxy.order('unfence', node)
     if (epoch === null) continue
-    const isAbove =
-      epoch.systemIdentifier === primary.branch.systemIdentifier && epoch.timelineId < primary.branch.timelineId
+    const isOurs = epoch.systemIdentifier === primary.branch.systemIdentifier
+    const isAbove = isOurs && epoch.timelineId < primary.branch.timelineId
     // A claim that the incumbent has outlived needs a row or an operator, and without repmgr there are no rows.
     const isLatched = primary.rows === null && proxy.decision?.rule === 'higher-latched'
-    if ((isAbove && !isLatched) || (epoch.node === chosen && epoch.timelineId === primary.branch.timelineId)) continue
+    const isAccepted = isOurs && epoch.node === chosen && epoch.timelineId === primary.branch.timelineId
+    if ((isAbove && !isLatched) || isAccepted) continue
     proxy.order('accept', chosen)
     told.push(proxy.name)
   }
