@@ -33,8 +33,8 @@ export interface BackendLegEvents {
   readonly onInRecovery: () => void
   /** End: it refused the login in its own words, which are to be relayed. */
   readonly onRefused: (bytes: readonly Buffer[], sqlState: string) => void
-  /** End: it broke off without a word after the client had been asked for an answer. */
-  readonly onVanished: () => void
+  /** End: it broke off, or said that it stops, after the client had been asked for an answer. */
+  readonly onVanished: (why: string) => void
   /** It takes bytes again after `write` had said no. */
   readonly onDrain: () => void
 }
@@ -198,7 +198,9 @@ export class BackendLeg {
           events.onChallenge(step.bytes)
           break
         case 'not-accepting':
-          return this.#fail(step.message)
+          if (step.unseen) return this.#fail(step.message)
+          this.#expects = 'over'
+          return events.onVanished(`said ${step.sqlState} during the login`)
         case 'in-recovery':
           if (step.unseen) return this.#fail('in_hot_standby is on')
           this.#expects = 'over'
@@ -232,7 +234,7 @@ export class BackendLeg {
         }
         if (!this.#login.isBound) return this.#fail('it closed the connection')
         this.#expects = 'over'
-        return events.onVanished()
+        return events.onVanished('closed the connection during the login')
       case 'connection':
       case 'over':
         return

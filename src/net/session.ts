@@ -251,9 +251,9 @@ export class Session implements CountedSession {
           this.#frontend.write(bytes)
           this.#end(FINISHED)
         },
-        onVanished: () => {
+        onVanished: (why) => {
           this.#environment.onHint(node, 'suspicious')
-          this.#end({ kind: 'login-interrupted', node, why: 'closed the connection during the login' })
+          this.#end({ kind: 'login-interrupted', node, why })
         },
         onDrain: () => {
           if (this.#phase === 'authenticating') this.#frontend.resume()

@@ -20,11 +20,17 @@ export const LOGIN_KEPT_BYTES_MAX = 64 * 1024
 /** 57P03: the server takes nobody now. */
 const CANNOT_CONNECT_NOW = '57P03'
 
+/** The server stops, or another of its processes has crashed. */
+const STOPPING: ReadonlySet<string> = new Set(['57P01', '57P02'])
+
 export type LoginStep =
   /** Relay these bytes: they need the client's answer, or are too many to keep. The session is bound to the server. */
   | { readonly kind: 'relay'; readonly bytes: readonly Buffer[] }
-  /** FATAL 57P03 and nothing relayed yet: the session may go elsewhere. */
-  | { readonly kind: 'not-accepting'; readonly message: string }
+  /**
+   * The server takes nobody now. `unseen`: nothing was relayed yet, the session may go elsewhere. Else it is 57P01 or
+   * 57P02, after which no driver tries its next host: a client in the middle of a login had better be told 57P03.
+   */
+  | { readonly kind: 'not-accepting'; readonly sqlState: string; readonly message: string; readonly unseen: boolean }
   /** `in_hot_standby` is on: the server is in recovery. `unseen` when the client was not asked anything yet. */
   | { readonly kind: 'in-recovery'; readonly unseen: boolean }
   /**
@@ -86,18 +92,19 @@ export class LoginWatch {
         return
       }
       const { type, payload, bytes } = message
-      if (type === TYPES.errorResponse && !this.#isBound) {
+      if (type === TYPES.errorResponse) {
         const fields = parseErrorFields(payload)
-        if (fields?.sqlState === CANNOT_CONNECT_NOW) {
-          yield { kind: 'not-accepting', message: fields.message ?? '' }
+        const sqlState = fields?.sqlState ?? ''
+        if (STOPPING.has(sqlState) || (sqlState === CANNOT_CONNECT_NOW && !this.#isBound)) {
+          yield { kind: 'not-accepting', sqlState, message: fields?.message ?? '', unseen: !this.#isBound }
           return
         }
+        this.#refusal = sqlState
       }
       if (type === TYPES.parameterStatus && this.#refusesRecovery && isInHotStandby(payload)) {
         yield { kind: 'in-recovery', unseen: !this.#isBound }
         return
       }
-      if (type === TYPES.errorResponse) this.#refusal = parseErrorFields(payload)?.sqlState ?? ''
       if (type === TYPES.backendKeyData) this.#key = readBackendKey(payload)
       const isHidden = this.#hidesChannelBinding && type === TYPES.authentication
       this.#keep(isHidden ? withoutChannelBinding(bytes) : bytes)

@@ -184,6 +184,44 @@ describe('a login', () => {
     expect(rig.hints).toContain('node1 suspicious')
   })
 
+  it.each(['57P01', '57P02'])(
+    'that ends with %s after a challenge, as the server stops, is told to come again',
+    async (code) => {
+      const rig = await start()
+      rig.decide({ primary: 'node1' })
+      const client = rig.connect(STARTUP)
+      const server = await rig.server('node1').connection()
+      await server.got(STARTUP)
+      server.send(PASSWORD_REQUEST)
+      await client.got(PASSWORD_REQUEST)
+      server.send(errorOf(code, 'terminating connection due to administrator command'))
+      server.end()
+
+      const { error, detail } = await client.endedWith()
+      expect(error).toMatch(/^FATAL 57P03 .*\(no connection to the server\)$/)
+      expect(detail).toBe(`node1 said ${code} during the login`)
+      await rig.isEmpty()
+      expect(rig.ended).toEqual({ 'login-interrupted': 1 })
+      expect(rig.hints).toContain('node1 suspicious')
+    },
+  )
+
+  it('that ends with 57P01 while nothing was asked of the client is tried elsewhere', async () => {
+    const rig = await start()
+    rig.decide({ primary: 'node1' })
+    const client = rig.connect(STARTUP)
+    const server = await rig.server('node1').connection()
+    await server.got(STARTUP)
+    server.send(errorOf('57P01', 'terminating connection due to administrator command'))
+    server.end()
+    await rig.inPhase('held')
+    expect(client.receivedBytes).toBe(0)
+
+    rig.decide({ primary: 'node2' })
+    ;(await rig.server('node2').connection()).send(LOGIN)
+    await client.got(LOGIN)
+  })
+
   it('that the server refuses in its own words gets those, and nothing of ours', async () => {
     const rig = await start()
     rig.decide({ primary: 'node1' })

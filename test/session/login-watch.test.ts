@@ -126,7 +126,11 @@ describe('LoginWatch', () => {
   })
 
   it('hands 57P03 over as a refusal that nobody has seen, before a challenge', () => {
-    expect(watch([REJECTS]).final).toEqual({ kind: 'not-accepting', message: 'the database system is starting up' })
+    expect(watch([REJECTS]).final).toMatchObject({
+      kind: 'not-accepting',
+      message: 'the database system is starting up',
+      unseen: true,
+    })
     expect(watch([OK, PARAMETERS, REJECTS]).final?.kind).toBe('not-accepting')
   })
 
