@@ -3,10 +3,10 @@
  * directly, whatever HTTP proxy the environment names, and leaves no socket behind.
  */
 import { type IncomingMessage, type RequestOptions, request as requestPlain } from 'node:http'
+import { printable } from '../observability/printable.ts'
 import { socketPathOf } from './admin-url.ts'
 import { CliError } from './cli-error.ts'
 import { EXIT_CODES } from './exit-codes.ts'
-import { printable } from './table.ts'
 
 export const ADMIN_TIMEOUT_MS = 5_000
 /** The status of 64 nodes is far below this. */

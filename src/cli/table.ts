@@ -2,7 +2,7 @@
  * A table of text: columns as wide as their widest cell, two spaces between them, no lines. Pure. Widths are those of
  * the bare text, so that colour does not shift anything.
  */
-import { stripVTControlCharacters } from 'node:util'
+import { printable } from '../observability/printable.ts'
 import type { Paint, Tone } from './paint.ts'
 
 export interface Cell {
@@ -59,11 +59,6 @@ export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly
       .join(GAP)
   const titles = filled.map(({ title }): Cell => ({ text: title, tone: 'faint' }))
   return [line(titles), ...rows.map((_, index) => line(filled.map(({ cells }) => cells[index] ?? EMPTY_CELL)))]
-}
-
-/** Text from elsewhere without escape sequences and control characters: a node's name must not move the cursor. */
-export function printable(text: string): string {
-  return stripVTControlCharacters(text).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, ' ')
 }
 
 function cut(text: string, width: number): string {

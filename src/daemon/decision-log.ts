@@ -9,6 +9,9 @@ import type { Decision, Epoch } from '../topology/topology-state.ts'
 import { FailingProbes } from './failing-probes.ts'
 import { LineBudget } from './line-budget.ts'
 
+/** Several times as many as a cluster has. */
+export const FAILING_NODES_MAX = 256
+
 export class DecisionLog {
   readonly #logger: Logger
   readonly #now: () => number
@@ -65,8 +68,7 @@ export class DecisionLog {
       this.#logger[more === null ? 'debug' : 'info']({ node, ...running.summary(at), ...more }, 'node answers again')
       return
     }
-    const failing = running ?? new FailingProbes(at)
-    this.#failing.set(node, failing)
+    const failing = running ?? this.#beginFailing(node, at)
     const { failure, detail } = observation
     switch (failing.take(failure, at)) {
       case 'new': {
@@ -78,6 +80,15 @@ export class DecisionLog {
       case 'known':
         return
     }
+  }
+
+  #beginFailing(node: string, at: number): FailingProbes {
+    // Rows of repmgr.nodes can name others for ever, and a node that has left never answers again.
+    const [oldest] = this.#failing.keys()
+    if (oldest !== undefined && this.#failing.size >= FAILING_NODES_MAX) this.#failing.delete(oldest)
+    const failing = new FailingProbes(at)
+    this.#failing.set(node, failing)
+    return failing
   }
 
   takeEpoch(epoch: Epoch): void {

@@ -2,10 +2,11 @@
  * The failover journal on disk: `failovers.json` in `state_dir`, replaced atomically. Effect of the composition layer.
  * Unlike the state file nothing depends on it: whoever calls it goes on when it fails.
  */
-import { open, readFile, rename } from 'node:fs/promises'
+import { readFile, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { FAILOVER_RECORD_SCHEMA, type FailoverRecord } from '../observability/failover-record.ts'
+import { openDraft } from './open-draft.ts'
 
 const JOURNAL_FILE_NAME = 'failovers.json'
 
@@ -40,7 +41,7 @@ export class JournalFile {
   /** Resolves when it is on disk; rejects with the error of the file system. One save at a time. */
   async save(records: readonly FailoverRecord[]): Promise<void> {
     const temporary = `${this.path}.new`
-    const file = await open(temporary, 'w', 0o640)
+    const file = await openDraft(temporary)
     try {
       await file.writeFile(`${JSON.stringify({ version: 1, failovers: records })}\n`)
       await file.sync()

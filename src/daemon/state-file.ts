@@ -8,6 +8,7 @@ import path from 'node:path'
 import process from 'node:process'
 import { z } from 'zod'
 import type { PersistentState, StateStore } from '../ports.ts'
+import { openDraft } from './open-draft.ts'
 
 const STATE_FILE_NAME = 'state.json'
 
@@ -91,7 +92,7 @@ export class StateFile implements StateStore {
   async #writeTemporary(state: PersistentState): Promise<string> {
     // Another process may be about to write its own.
     const temporary = `${this.path}.${process.pid}.new`
-    const file = await open(temporary, 'w', 0o640)
+    const file = await openDraft(temporary)
     try {
       await file.writeFile(`${JSON.stringify({ version: 1, ...state }, null, 2)}\n`)
       await file.sync()

@@ -6,6 +6,7 @@
 import { type Logger, pino } from 'pino'
 import type { LogFormat, LogLevel } from '../config/config.ts'
 import { journaldStream } from './journald-stream.ts'
+import { printable } from './printable.ts'
 
 export interface LoggerOptions {
   readonly level: LogLevel
@@ -39,14 +40,20 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
     translateTime: 'SYS:HH:MM:ss.l',
     ignore: ['pid', 'hostname', ...SENTENCE_FIELDS].join(','),
     singleLine: true,
-    messageFormat: (record, messageKey) => {
-      const sentences = SENTENCE_FIELDS.map((field) => record[field]).filter((text) => typeof text === 'string')
-      // The level says it already: `WARN: node1 refuses connections`.
-      const words = record[messageKey] === 'warning' ? [] : [record[messageKey]]
-      return [...words, ...sentences].join(': ')
-    },
+    messageFormat: lineForPeople,
     destination: descriptor,
     sync: true,
   })
   return pino(ownOptions, stream)
+}
+
+/**
+ * Message and sentences of a record. Servers and other programs have written parts of them: nothing in it moves the
+ * cursor or begins a line of its own.
+ */
+export function lineForPeople(record: Readonly<Record<string, unknown>>, messageKey: string): string {
+  const sentences = SENTENCE_FIELDS.map((field) => record[field]).filter((text) => typeof text === 'string')
+  // The level says it already: `WARN: node1 refuses connections`.
+  const words = record[messageKey] === 'warning' ? [] : [record[messageKey]]
+  return printable([...words, ...sentences].join(': '))
 }

@@ -39,7 +39,8 @@ const Learned = z.object({
   role: z.string(),
   serverVersion: z.coerce.number().int(),
   readsWalReceiver: z.boolean().nullable(),
-  deniedFunctions: z.array(z.string()).nullable(),
+  // It becomes a statement for a superuser to run: nothing but a function of the system's, with its types.
+  deniedFunctions: z.array(z.string().regex(/^pg_catalog\.\w+\([\w ,]*\)$/)).nullable(),
   schemaUsage: z.boolean().nullable(),
   columns: z.record(z.string(), z.boolean().nullable()).nullable(),
   localNodeId: z.boolean().nullable(),

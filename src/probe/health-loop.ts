@@ -11,6 +11,7 @@ import type { Observation } from '../topology/observation.ts'
 import type { Policy } from '../topology/situation.ts'
 import { ownRow } from '../topology/standing.ts'
 import { type Decision, type Epoch, initialState, type TopologyState } from '../topology/topology-state.ts'
+import { FormerEvidence } from './former-evidence.ts'
 import { NodeLoop } from './node-loop.ts'
 import { ProbeWaits } from './probe-waits.ts'
 
@@ -54,11 +55,7 @@ export class HealthLoop {
   #state: TopologyState
   #decision: Decision | null = null
   readonly #evidence = new Map<string, NodeEvidence>()
-  /**
-   * Of nodes that are no longer members: shows that a discovered address leads to a server that is listed already,
-   * which would otherwise be discovered anew at every turn.
-   */
-  readonly #formerEvidence = new Map<string, NodeEvidence>()
+  readonly #formerEvidence = new FormerEvidence()
   readonly #loops = new Map<string, NodeLoop>()
   readonly #waits: ProbeWaits
   #fastUntil = Number.NEGATIVE_INFINITY
@@ -276,7 +273,7 @@ export class HealthLoop {
     this.#evidence.set(node, addObservation(this.#evidence.get(node) ?? NO_EVIDENCE, observation))
     if (this.#settings.discovery === 'repmgr') {
       const primary = this.#decision?.primary == null ? null : this.#state.epoch
-      const evidence = new Map([...this.#formerEvidence, ...this.#evidence])
+      const evidence = this.#formerEvidence.with(this.#evidence)
       this.#setMembers(discoverMembers(this.#settings.nodes, this.#members, evidence, primary))
     }
     this.#decide()
@@ -294,7 +291,7 @@ export class HealthLoop {
       void this.#loops.get(name)?.stop()
       this.#loops.delete(name)
       const known = this.#evidence.get(name)
-      if (known !== undefined) this.#formerEvidence.set(name, known)
+      if (known !== undefined) this.#formerEvidence.remember(name, known)
       this.#evidence.delete(name)
     }
     for (const member of added) this.#startLoop(member)

@@ -1,7 +1,7 @@
 /**
  * Lets only whole messages through to `pg`, and only such as its parser survives. Pure state, no I/O. Its parser loops
- * for ever over an ErrorResponse without its final zero byte, and would wait for whatever length a stranger announces.
- * What messages mean is none of its business.
+ * for ever over an ErrorResponse without its final zero byte, would wait for whatever length a stranger announces, and
+ * keeps every row of an answer that never ends. What messages mean is none of its business.
  *
  * @see https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-ERRORRESPONSE
  */
@@ -11,7 +11,9 @@ import { ProbeError } from './classify-failure.ts'
 import { judgeFirstBytes, printable } from './first-bytes.ts'
 
 /** Longest message the probe believes in: its answer is one row of a few kilobytes. */
-export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+export const MESSAGE_BYTES_MAX = 1024 * 1024
+/** All that may come between two messages of ours: the answer, and what a server says unasked. */
+export const ANSWER_BYTES_MAX = MESSAGE_BYTES_MAX + 64 * 1024
 
 /** One per connection. */
 export interface MessageGate {
@@ -20,10 +22,16 @@ export interface MessageGate {
    * Throws ProbeError for bytes that are not PostgreSQL's; the gate is then done with.
    */
   readonly accept: (chunk: Buffer) => Buffer | null
+  /** We have said something: the server may answer. */
+  readonly asked: () => void
 }
 
-/** A gate for the backend's side of one connection, from its first byte after the StartupMessage on. */
-export function createMessageGate(): MessageGate {
+/**
+ * A gate for the backend's side of one connection, from its first byte after the StartupMessage on. `check` sees each
+ * message before it goes through, and throws ProbeError for one that must not.
+ */
+export function createMessageGate(check: (message: FramedMessage) => void = () => {}): MessageGate {
+  let answerBytes = 0
   const framer = new MessageFramer({ messageBytesMax: MESSAGE_BYTES_MAX })
   /** What came before the first message could be judged; `null` once it was. */
   let head: Buffer | null = Buffer.alloc(0)
@@ -35,13 +43,19 @@ export function createMessageGate(): MessageGate {
         throw new ProbeError('protocol', `not PostgreSQL: ${framed.problem} at "${printable(framer.rest())}"`)
       }
       checkFields(framed)
+      check(framed)
       messages.push(framed.bytes)
     }
     return messages.length === 0 ? null : Buffer.concat(messages)
   }
 
   return {
+    asked: () => {
+      answerBytes = 0
+    },
     accept: (chunk) => {
+      answerBytes += chunk.length
+      if (answerBytes > ANSWER_BYTES_MAX) throw new ProbeError('protocol', 'the server does not stop talking')
       if (head === null) return complete(chunk)
       const first = Buffer.concat([head, chunk])
       head = isJudged(first) ? null : first

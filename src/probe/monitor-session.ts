@@ -61,7 +61,7 @@ export function createMonitorSession(options: MonitorSessionOptions): MonitorSes
   let secret: string | null = null
   /** A server that is stopped at once says why in a notice, then hangs up. */
   let lastNotice: string | null = null
-  /** What ended the connection before the session was open: a client that was ended between two questions forgets it. */
+  /** What ended the connection. The question under way is told no more than that it has ended, a later one nothing. */
   let brokenBy: unknown = null
 
   const password = async (): Promise<string> => {
@@ -119,8 +119,8 @@ export function createMonitorSession(options: MonitorSessionOptions): MonitorSes
     // Before `open` is done its own promises tell; after a failed attempt there may be another.
     connecting.on('error', (error) => {
       if (client !== connecting) return
+      brokenBy ??= error
       if (state === 'open') lose(error)
-      else brokenBy ??= error
     })
     connecting.on('end', () => {
       if (client === connecting && state === 'open')
@@ -158,7 +158,8 @@ export function createMonitorSession(options: MonitorSessionOptions): MonitorSes
     try {
       result = await client.query({ text, rowMode: 'array' })
     } catch (error) {
-      throw withNotice(brokenBy ?? error)
+      // The server's own last words say more than how its connection ended after them.
+      throw withNotice(asServerError(error) === null ? (brokenBy ?? error) : error)
     }
     // Several statements give several results; the answer is always the last one's.
     const last = Array.isArray(result) ? result.at(-1) : result

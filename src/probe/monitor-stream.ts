@@ -8,6 +8,7 @@ import { Duplex } from 'node:stream'
 import type { ConnectionOptions } from 'node:tls'
 import type { NodeAddress } from '../topology/observation.ts'
 import { ProbeError } from './classify-failure.ts'
+import { LoginGuard } from './login-guard.ts'
 import { createMessageGate } from './message-gate.ts'
 import type { ProbeStage } from './monitor-access.ts'
 import { requestTls, startTls, type TlsAttempt } from './monitor-tls.ts'
@@ -28,11 +29,15 @@ export class MonitorStream extends Duplex {
   readonly #options: MonitorStreamOptions
   #socket: Socket | null = null
   #isEncrypted = false
-  readonly #gate = createMessageGate()
+  #isVerified = false
+  readonly #guard = new LoginGuard(() => this.#isVerified)
+  readonly #gate = createMessageGate((message) => this.#guard.check(message))
 
   constructor(options: MonitorStreamOptions) {
     super({ allowHalfOpen: false })
     this.#options = options
+    // A Unix socket: nobody but the administrators of this machine can put another server there.
+    this.#isVerified = options.address.host.startsWith('/')
     // An abandoned stream may still fail: nobody is to hear of it, and nothing is to crash.
     this.on('error', () => {})
   }
@@ -59,6 +64,7 @@ export class MonitorStream extends Duplex {
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    this.#gate.asked()
     if (this.#socket === null) callback(new ProbeError('reset', 'not connected'))
     else this.#socket.write(chunk, callback)
   }
@@ -81,8 +87,10 @@ export class MonitorStream extends Duplex {
       onStage('tls')
       const answer = await requestTls(socket)
       if (answer === 'accepted') {
-        stream = await startTls(socket, await tlsOptions())
+        const secure = await startTls(socket, await tlsOptions())
+        stream = secure
         this.#isEncrypted = true
+        this.#isVerified = secure.authorized
       } else if (attempt === 'must') {
         throw new ProbeError('auth', 'the server does not offer TLS, and monitor.sslmode asks for it')
       }

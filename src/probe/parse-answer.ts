@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { type Lsn, parseLsn } from '../topology/lsn.ts'
 import type { NodeAnswer, RepmgrEvidence, WalReceiver } from '../topology/observation.ts'
-import { parseRepmgrRows } from './repmgr-nodes.ts'
+import { parseRepmgrRows, ROWS_MAX } from './repmgr-nodes.ts'
 
 const LsnText = z.string().transform((text, context): Lsn => {
   const lsn = parseLsn(text)
@@ -14,12 +14,18 @@ const LsnText = z.string().transform((text, context): Lsn => {
   return z.NEVER
 })
 
+/** What is shown to people: no text without end, and no control characters. */
+const Word = z
+  .string()
+  .max(255)
+  .regex(/^\P{Cc}*$/u)
+
 const TimelineId = z.number().int().min(0).max(0xffff_ffff)
 
 /** Columns are NULL, all of them, for a role without pg_read_all_stats. */
 const RawReceiver = z.object({
-  status: z.string().nullable(),
-  senderHost: z.string().nullable(),
+  status: Word.nullable(),
+  senderHost: Word.nullable(),
   senderPort: z.number().int().nullable(),
   receivedTimelineId: TimelineId.nullable(),
   lastMessageAgeMs: z.number().nullable(),
@@ -92,6 +98,9 @@ function readReceiver(raw: z.infer<typeof RawReceiver> | null): WalReceiver | nu
 }
 
 function readRepmgr(rawRows: unknown, localNodeId: number | null): RepmgrEvidence {
+  if (Array.isArray(rawRows) && rawRows.length > ROWS_MAX) {
+    return { kind: 'denied', missing: `repmgr.nodes has more than ${ROWS_MAX} rows: that is no cluster` }
+  }
   const rows = parseRepmgrRows(rawRows)
   // Somebody's own table of that name must not hide what the server says of itself.
   if (rows === null) return { kind: 'denied', missing: 'repmgr.nodes does not hold rows as repmgr writes them' }

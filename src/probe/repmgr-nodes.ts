@@ -12,10 +12,20 @@ import { readConninfo } from './conninfo.ts'
 
 const PORT_DEFAULT = 5432
 
+/** More nodes than any cluster has. Each is dialled again and again: whoever writes the rows says to whom we talk. */
+export const ROWS_MAX = 64
+/** repmgr itself takes 63. A name is on every screen and in every line of the log. */
+const NAME_LENGTH_MAX = 255
+/** Of a name in DNS, and more than the kernel takes for the path of a socket. */
+const HOST_LENGTH_MAX = 255
+
 const RawRows = z.array(
   z.object({
     nodeId: z.number().int(),
-    nodeName: z.string(),
+    nodeName: z
+      .string()
+      .max(NAME_LENGTH_MAX)
+      .regex(/^\P{Cc}+$/u),
     type: z.enum(['primary', 'standby', 'witness', 'bdr']),
     active: z.boolean(),
     upstreamNodeId: z.number().int().nullable(),
@@ -64,7 +74,7 @@ export function parseConninfo(text: string): NodeAddress | null {
   const parameters = readConninfo(text)
   if (parameters === null) return null
   const host = firstOf(parameters.get('hostaddr')) ?? firstOf(parameters.get('host'))
-  if (host === undefined) return null
+  if (host === undefined || host.length > HOST_LENGTH_MAX || /\p{Cc}/u.test(host)) return null
   const portText = firstOf(parameters.get('port'))
   if (portText === undefined) return { host, port: PORT_DEFAULT }
   const port = /^\d{1,5}$/.test(portText) ? Number(portText) : 0

@@ -7,6 +7,9 @@ import type { RepmgrNodeRow } from './observation.ts'
 import { isSameAddress, type Member } from './standing.ts'
 import type { Epoch } from './topology-state.ts'
 
+/** Nodes beside the configured ones. Each is dialled again and again, and whoever writes the rows says where. */
+export const DISCOVERED_MAX = 64
+
 /** A row is a member's when repmgr's name, its address, or the node's own word (`get_local_node_id()`) says so. */
 export function findMember(
   row: RepmgrNodeRow,
@@ -50,6 +53,7 @@ function localNodeId(evidence: NodeEvidence | undefined): number | null {
  * The members after a look at the rows. The accepted primary's rows add and remove discovered nodes; while there is no
  * primary everybody's rows may add one, and none is removed. A configured node stays whatever the rows say. `primary` is
  * the accepted one while it serves; what it says next may show that it is none any more, and then its rows remove nobody.
+ * No more than `DISCOVERED_MAX` are added, whatever the rows say.
  *
  * A discovered address that leads to the same running server as another member's (NAT, two names) is left out: one
  * server seen twice would look like two primaries on one timeline.
@@ -67,6 +71,7 @@ export function discoverMembers(
   const members: Member[] = [...configured]
   if (primaryRows === null) members.push(...current.filter((member) => !isConfigured.has(member.name)))
   for (const row of sources.flat()) {
+    if (members.length - configured.length >= DISCOVERED_MAX) break
     if (row.address === null || findMember(row, members, evidence) !== null) continue
     members.push(current.find((member) => member.name === row.nodeName) ?? { name: row.nodeName, address: row.address })
   }

@@ -2,7 +2,8 @@ import { stripVTControlCharacters } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createPaint } from '../../src/cli/paint.ts'
-import { type Column, EMPTY_CELL, printable, renderTable } from '../../src/cli/table.ts'
+import { type Column, EMPTY_CELL, renderTable } from '../../src/cli/table.ts'
+import { printable } from '../../src/observability/printable.ts'
 
 interface Fruit {
   readonly name: string

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { DecisionLog } from '../../src/daemon/decision-log.ts'
+import { DecisionLog, FAILING_NODES_MAX } from '../../src/daemon/decision-log.ts'
 import type { FailureClass, Observation } from '../../src/topology/observation.ts'
 import type { Decision } from '../../src/topology/topology-state.ts'
 import { decide } from '../net/decision-builder.ts'
@@ -127,5 +127,16 @@ describe('DecisionLog', () => {
     decisionLog.takeDecision({ ...SERVING, warnings: ['a', 'b'] }, 0, true)
     expect(news()).toEqual(['warn warning', 'warn warning'])
     expect(lines.at(-2)).toMatchObject({ warning: 'a', untold: 590 })
+  })
+
+  it('remembers no more failing nodes than there can be, however many come and go', () => {
+    const { decisionLog, lines } = setUp()
+    for (let index = 0; index <= FAILING_NODES_MAX; index += 1)
+      decisionLog.takeObservation(`node${index}`, failed('dns'))
+    decisionLog.takeObservation('node0', answered)
+    decisionLog.takeObservation(`node${FAILING_NODES_MAX}`, answered)
+
+    const again = lines.filter(({ msg }) => msg === 'node answers again').map(({ node }) => node)
+    expect(again).toEqual([`node${FAILING_NODES_MAX}`])
   })
 })

@@ -35,6 +35,12 @@ describe('parseCapabilities', () => {
     })
   })
 
+  it('refuses the name of a function that would be more than a name in the statement for a superuser', () => {
+    const injected = 'pg_catalog.pg_control_system() TO pgha; ALTER ROLE evil SUPERUSER; --'
+    expect(() => learn({ deniedFunctions: [injected] })).toThrow('something else')
+    expect(() => learn({ deniedFunctions: ['public.pg_is_in_recovery()'] })).toThrow('something else')
+  })
+
   it('refuses an answer of another shape, and a server that is too old', () => {
     expect(() => parseCapabilities('{}')).toThrow('something else')
     expect(() => parseCapabilities('not JSON')).toThrow('something else')

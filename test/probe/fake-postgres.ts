@@ -6,6 +6,7 @@
  */
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 
 /** What one connection does. `startup` is the whole StartupMessage, or the SSLRequest. */
 export type Script = (socket: Socket, startup: Buffer, connectionNumber: number) => void
@@ -20,8 +21,11 @@ export interface FakePostgres {
   readonly close: () => Promise<void>
 }
 
-/** Listens on a free port of 127.0.0.1 and runs `script` on each connection's first packet. */
-export async function startFakePostgres(script: Script): Promise<FakePostgres> {
+/**
+ * Runs `script` on each connection's first packet. Listens on a free port of 127.0.0.1, or, given a folder, at the socket
+ * of port 5432 in it; the folder stays the caller's.
+ */
+export async function startFakePostgres(script: Script, folder: string | null = null): Promise<FakePostgres> {
   const sockets = new Set<Socket>()
   const startups: Buffer[] = []
   let connectionNumber = 0
@@ -35,12 +39,12 @@ export async function startFakePostgres(script: Script): Promise<FakePostgres> {
       script(socket, startup, number)
     })
   })
-  server.listen(0, '127.0.0.1')
+  if (folder === null) server.listen(0, '127.0.0.1')
+  else server.listen(join(folder, '.s.PGSQL.5432'))
   await once(server, 'listening')
   const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('not listening on TCP')
   return {
-    port: address.port,
+    port: address === null || typeof address === 'string' ? 5432 : address.port,
     startups,
     openCount: () => sockets.size,
     close: async () => {

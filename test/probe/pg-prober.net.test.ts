@@ -280,18 +280,8 @@ describe('a probe of something else than a healthy PostgreSQL', () => {
     expect(await ask(prober)).toMatchObject({ kind: 'failed', failure })
   })
 
-  it('never shows the password, not even when the server sends it back', async () => {
-    const observation = await failureOf((socket) => {
-      socket.write(message('R', Buffer.from([0, 0, 0, 3])))
-      socket.on('data', (reply: Buffer) =>
-        socket.end(errorMessage('28P01', `not ${reply.toString('latin1', 5)}`.replace('\0', ''))),
-      )
-    })
-    expect(observation).toMatchObject({ failure: 'auth', detail: '28P01: not ***' })
-  })
-
   it('says that a password is missing when the server asks for one', async () => {
-    const askForPassword: Script = (socket) => void socket.write(message('R', Buffer.from([0, 0, 0, 3])))
+    const askForPassword: Script = (socket) => void socket.write(message('R', Buffer.from([0, 0, 0, 5, 1, 2, 3, 4])))
     const observation = await failureOf(askForPassword, { access: { password: null } })
     expect(observation).toMatchObject({ failure: 'auth', detail: expect.stringContaining('none is configured') })
   })

@@ -43,6 +43,9 @@ describe('parseConninfo', () => {
     'postgresql://%ZZ',
     'postgresql://[::1',
     'postgresql://node1?port',
+    'postgresql://node1%1b[2J',
+    "host='node1\u001b[2J'",
+    `host=${'x'.repeat(256)}`,
   ])('finds no address in %j', (text) => {
     expect(parseConninfo(text)).toBeNull()
   })

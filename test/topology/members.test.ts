@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { NO_EVIDENCE, type NodeEvidence } from '../../src/topology/evidence.ts'
-import { discoverMembers } from '../../src/topology/members.ts'
+import { DISCOVERED_MAX, discoverMembers } from '../../src/topology/members.ts'
 import type { RepmgrNodeRow } from '../../src/topology/observation.ts'
 import type { Member } from '../../src/topology/standing.ts'
 import { answerOf, FOREIGN, member, PINNED } from './scenario.ts'
@@ -86,5 +86,15 @@ describe('discoverMembers', () => {
       ['pg-zero', known],
     ])
     expect(names(discoverMembers([node1], [node1, alias], evidence, SERVING))).toEqual(['node1'])
+  })
+
+  it('adds no more than a cluster can have, however many new names the rows bring at every turn', () => {
+    let members: readonly Member[] = [node1]
+    for (let turn = 0; turn < 5; turn += 1) {
+      const rows = Array.from({ length: 40 }, (_, index) => row(index, `turn${turn}-${index}`, `10.${turn}.0.${index}`))
+      members = discoverMembers([node1], members, new Map([['node1', answered(node1, rows)]]), null)
+    }
+    expect(members).toHaveLength(1 + DISCOVERED_MAX)
+    expect(members[0]).toBe(node1)
   })
 })

@@ -1,5 +1,6 @@
 /** What the configuration and the files that it names leave to be desired. Looks at file modes, reads no secret. */
 import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Config } from '../../config/config.ts'
 import type { ConfigFault } from '../../config/fault.ts'
 import type { LoadedState } from '../../daemon/state-file.ts'
@@ -7,6 +8,7 @@ import type { Finding } from './finding.ts'
 import type { ClusterView } from './probe-cluster.ts'
 
 const OTHERS = 0o007
+const OTHERS_WRITE = 0o002
 
 export interface ConfigEvidence {
   readonly warnings: readonly ConfigFault[]
@@ -50,6 +52,16 @@ export async function findConfigFaults(
       [`chmod o-rwx ${file}`],
     )
   }
+  const stateFolder = dirname(statePath)
+  if (await isOpenToOthers(stateFolder, OTHERS_WRITE)) {
+    add(
+      'warning',
+      'state-writable',
+      `state_dir ${stateFolder} can be written to by every user of this machine: its file says which primary is believed`,
+      'take that away:',
+      [`chmod o-rwx ${stateFolder}`],
+    )
+  }
   if (loadedState.kind === 'unreadable') {
     add(
       'warning',
@@ -78,10 +90,10 @@ export async function findConfigFaults(
   return findings
 }
 
-async function isOpenToOthers(file: string): Promise<boolean> {
+async function isOpenToOthers(file: string, bits = OTHERS): Promise<boolean> {
   try {
     const { mode } = await stat(file)
-    return (mode & OTHERS) !== 0
+    return (mode & bits) !== 0
   } catch {
     // Whether it is there at all is told by whoever reads it.
     return false

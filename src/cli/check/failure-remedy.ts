@@ -1,6 +1,7 @@
 /** Why a probe failed -> what to do about it. Pure; one sentence and perhaps a line to copy for each class. */
 import type { MonitorConfig } from '../../config/config.ts'
 import { quoteIdentifier } from '../../probe/capabilities.ts'
+import { CLEAR_TEXT_REFUSED } from '../../probe/login-guard.ts'
 import type { FailureRun } from '../../topology/evidence.ts'
 import type { Finding } from './finding.ts'
 
@@ -63,6 +64,13 @@ function remedyOfRefusedLogin(detail: string, { user, database, sslmode }: Monit
     case '3D000':
       return only("set monitor.database to the one with repmgr's schema, or to postgres when there is no repmgr")
     case null:
+      if (detail.includes(CLEAR_TEXT_REFUSED)) {
+        return {
+          remedy:
+            'set monitor.sslmode to verify-full; or let the role in by scram-sha-256 in pg_hba.conf of that node:',
+          statements: [`host  ${database}  ${user}  ADDRESS-OF-THE-PROXY/32  scram-sha-256`],
+        }
+      }
       if (detail.includes('asks for a password')) {
         return only('give it in monitor.password_file, in monitor.password, in PGPASSWORD or in ~/.pgpass')
       }

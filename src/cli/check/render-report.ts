@@ -1,10 +1,12 @@
 /** A check as a screen: the nodes, the decision, the findings with their remedies. Pure. */
+
+import { printable } from '../../observability/printable.ts'
 import { addNames } from '../../topology/describe.ts'
 import { renderNodeTable } from '../node-table.ts'
 import type { Tone } from '../paint.ts'
 import { formatCount } from '../quantities.ts'
 import { indentOf, renderState } from '../status/render-status.ts'
-import { type Layout, printable } from '../table.ts'
+import type { Layout } from '../table.ts'
 import { wrap } from '../wrap.ts'
 import { type Finding, SEVERITIES, type Severity } from './finding.ts'
 import type { CheckReport } from './report.ts'

@@ -4,6 +4,7 @@
  */
 import type { Order, OrderName } from '../../admin/order.ts'
 import { formatDuration } from '../../config/duration.ts'
+import { printable } from '../../observability/printable.ts'
 import { type AdminAnswer, askAdmin, formatAdminUrl, refusedHostName, textOf } from '../admin-client.ts'
 import { type AdminTarget, findAdminTarget, findToken, type TargetOptions } from '../admin-target.ts'
 import { CliError } from '../cli-error.ts'
@@ -11,7 +12,6 @@ import { EXIT_CODES, type ExitCode } from '../exit-codes.ts'
 import { layoutOf } from '../layout.ts'
 import { parseStatus } from '../status/parse-status.ts'
 import { renderState } from '../status/render-status.ts'
-import { printable } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
 
 export interface OrderOptions extends TargetOptions {

@@ -1,9 +1,10 @@
 /** One record of the failover journal as a timeline: every sentence and every moment in order, then sessions and nodes. Pure. */
 import type { FailoverMoment, FailoverRecord, PrimaryHolder } from '../../observability/failover-record.ts'
+import { printable } from '../../observability/printable.ts'
 import type { NodeRole } from '../../topology/topology-state.ts'
 import { toneOfRole, toneOfState } from '../paint.ts'
 import { formatCount, formatElapsed } from '../quantities.ts'
-import { EMPTY_CELL, type Layout, printable, renderTable } from '../table.ts'
+import { EMPTY_CELL, type Layout, renderTable } from '../table.ts'
 import { wrap } from '../wrap.ts'
 import { describeKind, formatTime } from './render-failovers.ts'
 

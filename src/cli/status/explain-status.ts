@@ -2,12 +2,14 @@
  * `status --explain`: what each node said and what followed from it, then what would change the decision. Pure. The
  * sentences of the outlook are the proxy's own; this puts them on a screen.
  */
+
+import { printable } from '../../observability/printable.ts'
 import type { NodeStatus } from '../../observability/status.ts'
 import { addNames } from '../../topology/describe.ts'
 import type { NodeRole } from '../../topology/topology-state.ts'
 import { toneOfRole } from '../paint.ts'
 import { formatAge, formatBytes, formatCount } from '../quantities.ts'
-import { type Layout, printable } from '../table.ts'
+import type { Layout } from '../table.ts'
 import { wrap } from '../wrap.ts'
 import type { ShownStatus } from './parse-status.ts'
 

@@ -1,8 +1,10 @@
 /** The status of a running proxy as a screen: the state with its reason, the nodes, the warnings. Pure. */
+
+import { printable } from '../../observability/printable.ts'
 import { renderNodeTable } from '../node-table.ts'
 import { toneOfState } from '../paint.ts'
 import { formatAge, formatCount } from '../quantities.ts'
-import { type Layout, printable } from '../table.ts'
+import type { Layout } from '../table.ts'
 import { wrap } from '../wrap.ts'
 import { explainBasis, explainNodes, explainOutlook } from './explain-status.ts'
 import type { ShownStatus } from './parse-status.ts'

@@ -56,6 +56,16 @@ describe('findings about the configuration', () => {
     expect(await find(text)).toEqual([])
   })
 
+  it('tell of a state directory in which everybody may write: whoever does chooses the primary that is believed', async () => {
+    const statePath = join(folder, 'state.json')
+    chmodSync(folder, 0o777)
+    expect(await find('', { statePath })).toEqual([
+      expect.objectContaining({ severity: 'warning', code: 'state-writable', statements: [`chmod o-rwx ${folder}`] }),
+    ])
+    chmodSync(folder, 0o750)
+    expect(await find('', { statePath })).toEqual([])
+  })
+
   it('say that the decision was made without memory when the state file cannot be read', async () => {
     const [finding] = await find('', { loadedState: { kind: 'unreadable', problem: 'EACCES' } })
     expect(finding).toMatchObject({ severity: 'warning', code: 'state-unreadable' })
