@@ -2,9 +2,10 @@
  * Connects to a node: resolves its name anew, tries all its addresses, gives up after a time limit. Effect layer. It
  * knows nothing of PostgreSQL and nothing of sessions.
  */
-import { connect, type LookupFunction, type Socket } from 'node:net'
+import { type LookupFunction, Socket } from 'node:net'
 import type { Clock } from '../ports.ts'
 import type { NodeAddress } from '../topology/observation.ts'
+import { LendingSocket } from './lending-socket.ts'
 
 export interface DialOptions {
   readonly address: NodeAddress
@@ -14,6 +15,8 @@ export interface DialOptions {
   readonly keepAliveMs: number
   readonly clock: Clock
   readonly lookup: LookupFunction
+  /** For a relay that reads it as it is: the socket is to be one that lends. TLS takes its handle instead. */
+  readonly lends?: boolean
   /** Called once, unless the dial was given up by `abort`. The socket belongs to the receiver from then on. */
   readonly onConnected: (socket: Socket) => void
   /** Called once instead. `code`: an errno name such as ECONNREFUSED, or ETIMEDOUT for our own limit. */
@@ -26,13 +29,14 @@ export function dialBackend(options: DialOptions): () => void {
   const target = address.host.startsWith('/')
     ? { path: `${address.host}/.s.PGSQL.${address.port}` }
     : { host: address.host, port: address.port, lookup: options.lookup, autoSelectFamily: true }
-  const socket = connect({
-    ...target,
+  const socketOptions = {
     allowHalfOpen: true,
     noDelay: true,
     keepAlive: options.keepAliveMs > 0,
     keepAliveInitialDelay: options.keepAliveMs,
-  })
+  }
+  const socket = options.lends === true ? new LendingSocket(socketOptions) : new Socket(socketOptions)
+  socket.connect(target)
   let isOver = false
   const finish = (): boolean => {
     if (isOver) return false

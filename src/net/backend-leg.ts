@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import type { Logger } from 'pino'
 import { ENCRYPTION_ANSWERS } from '../protocol/message-types.ts'
 import type { ServerRequest } from '../session/greeting.ts'
 import { LoginWatch } from '../session/login-watch.ts'
@@ -149,13 +150,9 @@ export class BackendLeg {
     socket.on('end', this.#onEnd)
     socket.on('close', this.#onEnd)
     socket.on('drain', this.#options.events.onDrain)
-    socket.on('error', this.#onError)
-    this.#options.events.onConnected()
-  }
-
-  readonly #onError = (error: Error): void => {
     const { environment, sessionId } = this.#options
-    environment.logger.debug({ session: sessionId, code: errorCode(error) }, 'server socket failed')
+    logErrors(socket, environment.logger, sessionId)
+    this.#options.events.onConnected()
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -260,6 +257,11 @@ export class BackendLeg {
     this.#expects = 'over'
     this.#options.events.onUnusable(why)
   }
+}
+
+/** As long as the socket lives, which is longer than its leg: so this refers to nothing of that. */
+function logErrors(socket: Socket, logger: Logger, sessionId: number): void {
+  socket.on('error', (error) => logger.debug({ session: sessionId, code: errorCode(error) }, 'server socket failed'))
 }
 
 /** Of file descriptors, of this process or of its machine. */

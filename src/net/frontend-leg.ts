@@ -9,6 +9,7 @@ import type { ProxiedClient } from '../protocol/proxy-header.ts'
 import { type CloseReason, farewellFor } from '../session/close-reason.ts'
 import { Greeting, type ServerRequest } from '../session/greeting.ts'
 import type { Traffic } from '../session/session-figures.ts'
+import { adoptSocket } from './adopt-socket.ts'
 import { LINGER_MS, sayFarewell } from './farewell.ts'
 import type { SessionEnvironment } from './session-environment.ts'
 
@@ -37,7 +38,7 @@ export interface FrontendLegEvents {
 }
 
 export interface FrontendLegOptions {
-  /** Accepted, with nothing read from it. */
+  /** Accepted, with nothing read from it; best paused. */
   readonly socket: Socket
   readonly awaitsProxyHeader: boolean
   readonly environment: Pick<SessionEnvironment, 'tlsMode' | 'termination' | 'clock'>
@@ -48,7 +49,8 @@ export interface FrontendLegOptions {
 type Expectation = 'greeting' | 'more' | 'answers' | 'silence' | 'over'
 
 export class FrontendLeg {
-  readonly #options: FrontendLegOptions
+  readonly #environment: FrontendLegOptions['environment']
+  readonly #events: FrontendLegEvents
   /** What was accepted. */
   readonly #socket: Socket
   /** What the client's words come out of: the socket, or the TLS stream over it. */
@@ -59,10 +61,13 @@ export class FrontendLeg {
   #handshake: 'none' | 'under-way' | 'failed' = 'none'
 
   constructor(options: FrontendLegOptions) {
-    this.#options = options
-    this.#socket = options.socket
-    this.#stream = options.socket
+    // Not `options`: what was accepted is of no use any more once it was adopted.
+    this.#environment = options.environment
+    this.#events = options.events
     const { tlsMode, termination } = options.environment
+    // TLS takes the handle itself.
+    this.#socket = tlsMode === 'terminate' ? options.socket : adoptSocket(options.socket)
+    this.#stream = this.#socket
     this.#greeting = new Greeting({
       // As in PostgreSQL there is no TLS on Unix sockets; systemd may hand over one that nobody announced.
       tlsMode: tlsMode === 'terminate' && options.socket.remoteAddress === undefined ? 'off' : tlsMode,
@@ -71,6 +76,8 @@ export class FrontendLeg {
     })
     this.#attach()
     this.#socket.on('close', this.#onClose)
+    // It comes paused.
+    this.#socket.resume()
   }
 
   /** What the client wants, and all it has sent since; `null` before, and when the relay has begun. */
@@ -134,7 +141,7 @@ export class FrontendLeg {
   /** Says why it ends, if it may be told, and FIN. The returned function stops waiting for the client to take it. */
   sayFarewell(reason: CloseReason, mayBeTold: boolean): () => void {
     this.#ignore()
-    const { clock } = this.#options.environment
+    const { clock } = this.#environment
     // There is no stream yet that could be ended in good order, and words would be taken for part of the handshake.
     if (this.#handshake === 'under-way') this.destroy()
     // One that has failed is closed by Node, once its alert is sent.
@@ -170,7 +177,7 @@ export class FrontendLeg {
       case 'more':
         return this.#takeMore(chunk)
       case 'answers':
-        if (!this.#options.events.onAnswer(chunk)) this.#stream.pause()
+        if (!this.#events.onAnswer(chunk)) this.#stream.pause()
         return
       case 'silence':
       case 'over':
@@ -184,7 +191,7 @@ export class FrontendLeg {
 
   readonly #onEnd = (): void => {
     if (this.#expects === 'over') return
-    this.#options.events.onLeft(this.#endReason)
+    this.#events.onLeft(this.#endReason)
     this.destroy()
   }
 
@@ -193,19 +200,19 @@ export class FrontendLeg {
   }
 
   readonly #onClose = (): void => {
-    const { events } = this.#options
+    const events = this.#events
     if (this.#handshake === 'under-way') events.onLeft(this.#endReason)
     events.onClosed()
   }
 
   readonly #onError = (): void => {
-    this.#options.events.onBroken()
+    this.#events.onBroken()
     // A stream that TLS cannot make sense of any more is not always destroyed by Node.
     this.destroy()
   }
 
   #greet(chunk?: Buffer): void {
-    const { events } = this.#options
+    const events = this.#events
     const step = this.#greeting?.take(chunk) ?? { kind: 'incomplete' }
     switch (step.kind) {
       case 'incomplete':
@@ -236,7 +243,7 @@ export class FrontendLeg {
 
   /** Bytes while the client should be waiting for an answer. */
   #takeMore(chunk: Buffer): void {
-    const { events } = this.#options
+    const events = this.#events
     const request = this.#request
     if (request === null) return
     // Plain bytes behind an SSLRequest would be taken for part of the TLS stream by one side: a known injection hole.
@@ -247,7 +254,7 @@ export class FrontendLeg {
   }
 
   #startTls({ isDirect, bytes }: { readonly isDirect: boolean; readonly bytes: Buffer }): void {
-    const { environment, events } = this.#options
+    const [environment, events] = [this.#environment, this.#events]
     const socket = this.#socket
     this.#handshake = 'under-way'
     socket.off('data', this.#onData).off('end', this.#onEnd).pause()

@@ -14,7 +14,7 @@ export interface ListenerOptions {
   readonly socketMode?: number
   /** A socket that listens at this address already, of the process before; left out: it is opened. */
   readonly inheritedFd?: number | undefined
-  /** The socket belongs to the receiver. */
+  /** The socket belongs to the receiver. It is paused, with nothing read from it. */
   readonly onConnection: (socket: Socket) => void
   /** An accept failed after the listener had been opened (no file descriptors left, say). */
   readonly onError: (error: Error) => void
@@ -28,7 +28,7 @@ export class Listener {
   constructor(options: ListenerOptions) {
     const { address, socketMode, inheritedFd } = options
     this.#options = options
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, options.onConnection)
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, options.onConnection)
     // As in nginx, `[::]` means IPv6 only: `0.0.0.0` can be listed beside it.
     const ipv6Only = address.kind === 'tcp' && address.host === '::'
     this.#socket = new ListeningSocket(this.#server, { address, socketMode, ipv6Only, backlog: BACKLOG, inheritedFd })

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import { type DialOptions, dialBackend } from './backend-dialer.ts'
 import { type ServerTls, startServerTls } from './server-tls.ts'
 
-export interface ConnectOptions extends Omit<DialOptions, 'onConnected' | 'onFailed'> {
+export interface ConnectOptions extends Omit<DialOptions, 'onConnected' | 'onFailed' | 'lends'> {
   /** `null`: in plain. Unix sockets are always plain, as in libpq. */
   readonly tls: ServerTls | null
   /** The dial has come to its end: `null` when it is connected, else the errno name. TLS comes after. */
@@ -22,11 +22,13 @@ export interface ConnectOptions extends Omit<DialOptions, 'onConnected' | 'onFai
 /** Starts. `timeoutMs` is for the dial, and once more for TLS. The returned function gives up. Idempotent. */
 export function connectNode(options: ConnectOptions): () => void {
   const { address, tls } = options
+  const isPlain = tls === null || address.host.startsWith('/')
   let giveUp = dialBackend({
     ...options,
+    lends: isPlain,
     onConnected: (socket) => {
       options.onDialed(null)
-      if (tls === null || address.host.startsWith('/')) return options.onConnected(socket)
+      if (isPlain) return options.onConnected(socket)
       giveUp = startServerTls({
         socket,
         tls,

@@ -12,7 +12,7 @@ import { BACKLOG } from './listener.ts'
 
 /** Who takes the connections of a passed socket while it is in use. */
 export interface PassedSocketUser {
-  /** The socket belongs to the receiver. */
+  /** The socket belongs to the receiver. It is paused, with nothing read from it. */
   readonly onConnection: (socket: Socket) => void
   /** An accept failed (no file descriptors left, say). */
   readonly onError: (error: Error) => void
@@ -78,7 +78,7 @@ export class PassedSocket {
   }
 
   #listen(): Promise<Server> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
       if (this.#user === null) socket.destroy()
       else this.#user.onConnection(socket)
     })

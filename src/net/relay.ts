@@ -1,11 +1,12 @@
 /**
- * Relays bytes between the two sockets of a session, unchanged and in order, with backpressure and half-close. Effect
- * layer. In a readable stream the backend's side is watched for message boundaries and SQLSTATEs; nothing else is
- * looked at, and what cannot be read is not looked at at all.
+ * Relays bytes between the two sockets of a session, with half-close. Effect layer. In a readable stream the backend's
+ * side is watched for message boundaries and SQLSTATEs; nothing else is looked at, and what cannot be read is not looked
+ * at at all. How the bytes get from one socket to the other is relay-direction.ts.
  */
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { BoundaryTracker, type SqlStateListener } from '../protocol/boundary-tracker.ts'
+import { RelayDirection } from './relay-direction.ts'
 
 /** Byte1('X') Int32(4): Terminate (F). */
 const TERMINATE_TYPE = 0x58
@@ -31,6 +32,8 @@ export interface RelayOptions {
 export class Relay {
   readonly #options: RelayOptions
   readonly #tracker: BoundaryTracker | null
+  readonly #up: RelayDirection
+  readonly #down: RelayDirection
   /** The client's last bytes were a Terminate, or it sent FIN. */
   #clientSaidGoodbye = false
   /** The backend's last message was an error: it says why it leaves. Drivers take no notice of a notice. */
@@ -39,6 +42,9 @@ export class Relay {
   constructor(options: RelayOptions) {
     this.#options = options
     this.#tracker = options.isReadable ? new BoundaryTracker({ onSqlState: this.#onSqlState }) : null
+    const { frontendSocket, backendSocket } = options
+    this.#up = new RelayDirection(frontendSocket, backendSocket, this.#watchFrontend)
+    this.#down = new RelayDirection(backendSocket, frontendSocket, this.#watchBackend)
   }
 
   /** True when last words may be written to the client now. */
@@ -49,11 +55,12 @@ export class Relay {
   /** Begins with what was read from the backend beyond the login, empty if nothing was. */
   start(rest: Buffer): void {
     const { frontendSocket, backendSocket } = this.#options
-    frontendSocket.on('data', this.#onFrontendData).on('end', this.#onFrontendEnd).on('drain', this.#onFrontendDrain)
-    backendSocket.on('data', this.#onBackendData).on('end', this.#onBackendEnd).on('drain', this.#onBackendDrain)
+    frontendSocket.on('end', this.#onFrontendEnd)
+    backendSocket.on('end', this.#onBackendEnd)
     // After a RST there is no `end`.
     backendSocket.on('close', this.#onBackendEnd)
-    if (rest.length > 0) this.#onBackendData(rest)
+    this.#up.start(null)
+    this.#down.start(rest)
   }
 
   /**
@@ -62,36 +69,25 @@ export class Relay {
    */
   dropBackend(discards: boolean): void {
     const { frontendSocket, backendSocket } = this.#options
-    frontendSocket.off('data', this.#onFrontendData).off('end', this.#onFrontendEnd).off('drain', this.#onFrontendDrain)
-    backendSocket.off('data', this.#onBackendData).off('end', this.#onBackendEnd).off('drain', this.#onBackendDrain)
-    backendSocket.off('close', this.#onBackendEnd)
+    this.#up.stop()
+    this.#down.stop()
+    frontendSocket.off('end', this.#onFrontendEnd)
+    backendSocket.off('end', this.#onBackendEnd).off('close', this.#onBackendEnd)
     if (discards) discard(backendSocket)
     else backendSocket.destroy()
   }
 
-  readonly #onFrontendData = (chunk: Buffer): void => {
-    const { frontendSocket, backendSocket } = this.#options
-    this.#clientSaidGoodbye = endsWithTerminate(chunk)
-    if (!backendSocket.write(chunk)) frontendSocket.pause()
+  readonly #watchFrontend = (chunk: Buffer, count: number): void => {
+    this.#clientSaidGoodbye = endsWithTerminate(chunk, count)
   }
 
-  readonly #onBackendData = (chunk: Buffer): void => {
-    const { frontendSocket, backendSocket } = this.#options
-    if (this.#tracker !== null) {
-      // What was cut off by the last read is still being said.
-      if (this.#tracker.atBoundary) this.#backendSaidGoodbye = false
-      this.#tracker.track(chunk)
-      if (this.#backendSaidGoodbye && endsWithReadyForQuery(chunk)) this.#backendSaidGoodbye = false
-    }
-    if (!frontendSocket.write(chunk)) backendSocket.pause()
-  }
-
-  readonly #onFrontendDrain = (): void => {
-    this.#options.backendSocket.resume()
-  }
-
-  readonly #onBackendDrain = (): void => {
-    this.#options.frontendSocket.resume()
+  readonly #watchBackend = (chunk: Buffer, count: number): void => {
+    const tracker = this.#tracker
+    if (tracker === null) return
+    // What was cut off by the last read is still being said.
+    if (tracker.atBoundary) this.#backendSaidGoodbye = false
+    tracker.track(chunk, count)
+    if (this.#backendSaidGoodbye && endsWithReadyForQuery(chunk, count)) this.#backendSaidGoodbye = false
   }
 
   // Half-close: the client has said all it had to say, the server goes on answering.
@@ -121,14 +117,14 @@ function discard(socket: Socket): void {
 }
 
 /** Cut off from its first bytes by a read boundary it is missed: then a leaving client is told what it does not read. */
-function endsWithTerminate(chunk: Buffer): boolean {
-  const start = chunk.length - TERMINATE_BYTES
+function endsWithTerminate(chunk: Buffer, count: number): boolean {
+  const start = count - TERMINATE_BYTES
   return start >= 0 && chunk[start] === TERMINATE_TYPE && chunk.readInt32BE(start + 1) === TERMINATE_BYTES - 1
 }
 
 /** Then an error before it was a statement's, not the end of the session. */
-function endsWithReadyForQuery(chunk: Buffer): boolean {
-  const start = chunk.length - READY_FOR_QUERY_BYTES
+function endsWithReadyForQuery(chunk: Buffer, count: number): boolean {
+  const start = count - READY_FOR_QUERY_BYTES
   return (
     start >= 0 && chunk[start] === READY_FOR_QUERY_TYPE && chunk.readInt32BE(start + 1) === READY_FOR_QUERY_BYTES - 1
   )

@@ -62,11 +62,13 @@ export class BoundaryTracker {
     return this.#transactionStatus
   }
 
-  /** Takes the next bytes of the stream, in order, in pieces of any size. Keeps no reference to `chunk`. Never throws. */
-  track(chunk: Buffer): void {
+  /**
+   * Takes the next bytes of the stream, in order, in pieces of any size: those of `chunk` before `end`. Keeps no reference
+   * to `chunk`. Never throws.
+   */
+  track(chunk: Buffer, end = chunk.length): void {
     if (this.#malformed) return
-    const end = chunk.length
-    let offset = this.#headerBytes === 0 ? 0 : this.#trackCut(chunk, 0)
+    let offset = this.#headerBytes === 0 ? 0 : this.#trackCut(chunk, 0, end)
 
     while (end - offset >= MESSAGE_HEADER_BYTES) {
       const length = readMessageLength(chunk, offset)
@@ -80,15 +82,14 @@ export class BoundaryTracker {
       offset = next
     }
 
-    if (offset < end) this.#trackCut(chunk, offset)
+    if (offset < end) this.#trackCut(chunk, offset, end)
   }
 
   /**
    * Tracks one message byte by byte up to its payload, and that in one step: the one before or behind a cut, or a
-   * malformed one. Returns where the next message starts; the end of the chunk if that is not known.
+   * malformed one. Returns where the next message starts; `end` if that is not known.
    */
-  #trackCut(chunk: Buffer, start: number): number {
-    const end = chunk.length
+  #trackCut(chunk: Buffer, start: number, end: number): number {
     let offset = start
     while (this.#headerBytes < MESSAGE_HEADER_BYTES) {
       if (offset === end) return end

@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type LookupFunction, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type LookupFunction, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { dialBackend, errorCode } from '../../src/net/backend-dialer.ts'
+import { LendingSocket } from '../../src/net/lending-socket.ts'
 import { createSharedLookup } from '../../src/net/shared-lookup.ts'
 import { waitFor } from '../support/condition.ts'
 import { FakeClock, settled } from '../support/fake-clock.ts'
@@ -12,7 +13,7 @@ import { startFakeServer } from './fake-server.ts'
 
 const SILENT_LOOKUP: LookupFunction = () => undefined
 
-function dial(host: string, port: number, lookup: LookupFunction = createSharedLookup()) {
+function dial(host: string, port: number, lookup: LookupFunction = createSharedLookup(), lends = false) {
   const clock = new FakeClock()
   const events: string[] = []
   const sockets: Socket[] = []
@@ -22,6 +23,7 @@ function dial(host: string, port: number, lookup: LookupFunction = createSharedL
     keepAliveMs: 60_000,
     clock,
     lookup,
+    lends,
     onConnected: (socket) => {
       sockets.push(socket)
       events.push('connected')
@@ -73,6 +75,38 @@ describe('dialBackend', () => {
     await over()
 
     expect(events).toEqual(['connected'])
+  })
+
+  it.each([
+    ['borrowed', true],
+    ['as events', false],
+  ])('reads from the second address of a name what the server has sent, %s', async (_, isBorrowed) => {
+    const server = createServer((socket) => socket.on('error', () => undefined).end('what the server has sent'))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const { port } = server.address() as AddressInfo
+    const lookup: LookupFunction = (_name, _options, answer) =>
+      answer(null, [
+        { address: '::1', family: 6 },
+        { address: '127.0.0.1', family: 4 },
+      ])
+    const { sockets, over } = dial('pg-0', port, lookup, true)
+    await over()
+    const [socket] = sockets
+    if (!(socket instanceof LendingSocket)) throw new Error('the socket does not lend')
+    const chunks: Buffer[] = []
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+    if (isBorrowed) {
+      socket.lend({
+        borrow: (buffer, count) => {
+          chunks.push(Buffer.from(buffer.subarray(0, count)))
+          return false
+        },
+      })
+    }
+    await waitFor('the end of it', () => socket.readableEnded)
+
+    expect(Buffer.concat(chunks).toString()).toBe('what the server has sent')
   })
 
   it('reports the refusal of all addresses of a name by its name', async () => {

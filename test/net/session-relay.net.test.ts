@@ -4,13 +4,18 @@ import { describe, expect, it } from 'vitest'
 import { message } from '../protocol/wire-bytes.ts'
 import { waitFor } from '../support/condition.ts'
 import { errorOf, LOGIN, READY } from './fake-server.ts'
-import { QUERY, STARTUP, TERMINATE, useRigs } from './session-rig.ts'
+import { QUERY, type RigOptions, type SessionRig, STARTUP, TERMINATE, useRigs } from './session-rig.ts'
 
 const ROW = message('D', Buffer.alloc(2000, 'x'))
 
-const start = useRigs()
+const startRig = useRigs()
 
-describe('the relay', () => {
+describe.each([
+  ['that borrows what it reads', true],
+  ['on a version of Node whose accepted sockets cannot lend', false],
+])('the relay %s', (_, adopts) => {
+  const start = (options: RigOptions = {}): Promise<SessionRig> => startRig({ ...options, adopts })
+
   it('hands bytes of any kind on in both directions, unchanged and in order', async () => {
     const rig = await start()
     rig.decide({ primary: 'node1' })

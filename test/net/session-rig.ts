@@ -18,6 +18,7 @@ import { cancelTargets, type RouteRequest } from '../../src/topology/route-sessi
 import { firstPacket, frameNaively, message, PROTOCOL_3_0, parameters } from '../protocol/wire-bytes.ts'
 import { waitFor } from '../support/condition.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import { hideUserBuffer } from './accepted-socket.ts'
 import { type DecisionSketch, decide } from './decision-builder.ts'
 import { type FakeConnection, type FakeServer, LOGIN, startFakeServer } from './fake-server.ts'
 
@@ -103,6 +104,8 @@ export interface RigOptions {
   readonly lookup?: LookupFunction
   readonly settings?: Partial<SessionSettings>
   readonly admission?: Partial<AdmissionSettings>
+  /** False: accepted sockets are as on a version of Node whose handles cannot be adopted. */
+  readonly adopts?: boolean
 }
 
 export const STARTUP_TIMEOUT_MS = 10_000
@@ -161,7 +164,10 @@ export class SessionRig {
     const environment = this.#createEnvironment(options)
     this.#listener = new Listener({
       address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-      onConnection: (socket) => this.sessions.push(new Session(socket, environment)),
+      onConnection: (socket) => {
+        if (options.adopts === false) hideUserBuffer(socket)
+        this.sessions.push(new Session(socket, environment))
+      },
       onError: (error) => this.defects.push(error.message),
     })
   }

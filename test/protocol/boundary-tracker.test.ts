@@ -245,3 +245,16 @@ describe('any stream', () => {
     )
   })
 })
+
+describe('a chunk in a buffer that was used before', () => {
+  it('ends where it is said to end: what lies behind it is not looked at', () => {
+    const stream = Buffer.concat([message('Z', 'T'), message('E', FATAL), message('d', 'row'), message('Z', 'I')])
+    const leftover = Buffer.concat([message('N', NOTICE), message('E', FATAL), Buffer.alloc(20, 0xff)])
+    for (const pieces of everyCut(stream)) {
+      const seen = tracking()
+      for (const piece of pieces) seen.tracker.track(Buffer.concat([piece, leftover]), piece.length)
+      expect(stateOf(seen)).toEqual(stateOf(tracking(pieces)))
+      expect(stateOf(seen).atBoundary).toBe(true)
+    }
+  })
+})
