@@ -1,0 +1,171 @@
+/**
+ * Judges whether a soak has leaked. Pure. The soak is a number of cycles of the same phases; after each phase everything is
+ * closed and the proxy is looked at in its rest. What can be counted must not be more than it has ever been at rest. Memory
+ * is compared with what it was after the same phase of the cycles before: what the first sessions of a process leave for
+ * ever (code, caches) is no leak, what each further one leaves is.
+ */
+
+/** The proxy when nobody is connected, and its garbage is collected. */
+export interface RestPoint {
+  /** From 1 on; 0 before anybody has come. */
+  readonly cycle: number
+  readonly phase: string
+  /** Seconds since the soak began. */
+  readonly atSeconds: number
+  /** Sessions that have ended since the proxy was started. */
+  readonly sessionsEnded: number
+  readonly sessionsActive: number
+  readonly sessionsHeld: number
+  /** Open files by kind. */
+  readonly files: Readonly<Record<string, number>>
+  readonly threads: number
+  /** Objects in the heap. */
+  readonly timers: number
+  readonly sockets: number
+  /** What keeps the process running, by kind. */
+  readonly resources: Readonly<Record<string, number>>
+  /** The heap after collections, and buffers beside it. */
+  readonly liveBytes: number
+  readonly rssBytes: number
+}
+
+export interface LeakLimits {
+  /** Growth of the live heap for each session that ended. */
+  readonly bytesPerSession: number
+  /** Growth that says nothing, however few the sessions: histories by time, and the noise of the heap. */
+  readonly heapNoiseBytes: number
+  /** Growth of resident memory: of the allocator, which gives little back. */
+  readonly rssShare: number
+  readonly rssNoiseBytes: number
+}
+
+export const LEAK_LIMITS: LeakLimits = {
+  bytesPerSession: 20,
+  heapNoiseBytes: 512 * 1024,
+  rssShare: 0.3,
+  rssNoiseBytes: 48 * 1024 * 1024,
+}
+
+/** One broken rule, in words. */
+export interface Finding {
+  readonly phase: string
+  readonly what: string
+}
+
+/** The first cycle warms up. */
+const WARM_CYCLE = 1
+/** Cycles that a verdict needs: one to warm up, two to compare. */
+export const CYCLES_MIN = 3
+
+/** All that the rest points, in their order, tell. Throws when there are too few to tell anything. */
+export function findLeaks(points: readonly RestPoint[], limits: LeakLimits = LEAK_LIMITS): readonly Finding[] {
+  const phases = [...new Set(points.filter(({ cycle }) => cycle > 0).map(({ phase }) => phase))]
+  if (phases.length === 0) throw new Error('nothing was measured')
+  return phases.flatMap((phase) => {
+    const cycles = points.filter((point) => point.phase === phase).toSorted((a, b) => a.cycle - b.cycle)
+    if (cycles.length < CYCLES_MIN) throw new Error(`${phase}: ${cycles.length} cycles are too few to compare`)
+    const texts = [
+      ...cycles.flatMap(leftOpen),
+      ...cycles
+        .filter(({ cycle }) => cycle > WARM_CYCLE)
+        .flatMap((now) => grown(ceilingOf(earlierThan(now, points)), now)),
+      ...heapGrowth(cycles, limits),
+      ...rssGrowth(cycles, limits),
+    ]
+    return texts.map((what) => ({ phase, what }))
+  })
+}
+
+/** What can be counted exactly, by its name in a finding. */
+export type Counts = ReadonlyMap<string, number>
+
+/** The most that there was of each. A monitoring session that is just being renewed makes it one more, or one less. */
+export function ceilingOf(points: readonly RestPoint[]): Counts {
+  const most = new Map<string, number>()
+  for (const point of points) {
+    for (const [name, count] of countsOf(point)) most.set(name, Math.max(most.get(name) ?? 0, count))
+  }
+  return most
+}
+
+/** Whether nothing that can be counted is above the ceiling. */
+export function isBelow(ceiling: Counts, point: RestPoint): boolean {
+  return grown(ceiling, point).length === 0
+}
+
+/** Bytes of the live heap for each session that ended, by least squares over the cycles that are warm. */
+export function bytesPerSession(cycles: readonly RestPoint[]): number {
+  const warm = cycles.filter(({ cycle }) => cycle > WARM_CYCLE)
+  const meanX = mean(warm.map(({ sessionsEnded }) => sessionsEnded))
+  const meanY = mean(warm.map(({ liveBytes }) => liveBytes))
+  let covariance = 0
+  let variance = 0
+  for (const { sessionsEnded, liveBytes } of warm) {
+    covariance += (sessionsEnded - meanX) * (liveBytes - meanY)
+    variance += (sessionsEnded - meanX) ** 2
+  }
+  return variance === 0 ? 0 : covariance / variance
+}
+
+function leftOpen({ cycle, sessionsActive, sessionsHeld }: RestPoint): string[] {
+  const found: string[] = []
+  if (sessionsActive > 0) found.push(`cycle ${cycle}: ${sessionsActive} sessions are left`)
+  if (sessionsHeld > 0) found.push(`cycle ${cycle}: ${sessionsHeld} sessions are still held`)
+  return found
+}
+
+/** What must not become more. Fewer is no leak. */
+function grown(ceiling: Counts, now: RestPoint): string[] {
+  return [...countsOf(now)].flatMap(([name, count]) => {
+    if (Number.isNaN(count)) return [`${name}: could not be counted after cycle ${now.cycle}`]
+    const was = ceiling.get(name) ?? 0
+    return count > was ? [`${name}: never more than ${was} at rest, ${count} after cycle ${now.cycle}`] : []
+  })
+}
+
+function countsOf(point: RestPoint): Counts {
+  return new Map([
+    ...Object.entries(point.files).map(([kind, count]) => [`open files of kind ${kind}`, count] as const),
+    ...Object.entries(point.resources).map(([kind, count]) => [`active resources of kind ${kind}`, count] as const),
+    ['threads', point.threads],
+    ['timers in the heap', point.timers],
+    ['sockets in the heap', point.sockets],
+  ])
+}
+
+function earlierThan(now: RestPoint, points: readonly RestPoint[]): readonly RestPoint[] {
+  return points.slice(0, points.indexOf(now))
+}
+
+function heapGrowth(cycles: readonly RestPoint[], limits: LeakLimits): string[] {
+  const warm = cycles.filter(({ cycle }) => cycle > WARM_CYCLE)
+  const [first, last] = [warm[0], warm.at(-1)]
+  if (first === undefined || last === undefined) return []
+  const sessions = last.sessionsEnded - first.sessionsEnded
+  const perSession = bytesPerSession(cycles)
+  if (perSession * sessions <= limits.bytesPerSession * sessions + limits.heapNoiseBytes) return []
+  return [
+    `live heap: ${perSession.toFixed(1)} bytes for each of ${sessions} sessions, ` +
+      `${kibibytes(first.liveBytes)} after cycle ${first.cycle}, ${kibibytes(last.liveBytes)} after cycle ${last.cycle}`,
+  ]
+}
+
+function rssGrowth(cycles: readonly RestPoint[], limits: LeakLimits): string[] {
+  const first = cycles.find(({ cycle }) => cycle > WARM_CYCLE)
+  const last = cycles.at(-1)
+  if (first === undefined || last === undefined) return []
+  const allowed = first.rssBytes * (1 + limits.rssShare) + limits.rssNoiseBytes
+  if (last.rssBytes <= allowed) return []
+  return [
+    `resident memory: ${kibibytes(first.rssBytes)} after cycle ${first.cycle}, ` +
+      `${kibibytes(last.rssBytes)} after cycle ${last.cycle}`,
+  ]
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
+function kibibytes(bytes: number): string {
+  return `${Math.round(bytes / 1024)} KiB`
+}
