@@ -2,14 +2,13 @@
  * T3: from `pg_is_in_recovery()` = false on the promoted node to the first session that reaches it through the proxy,
  * at default settings. The primary is killed, the standby promoted while clients are held; then the roles change.
  */
-import { rmSync } from 'node:fs'
 import pg from 'pg'
 import { createCluster, type PostgresCluster } from '../support/postgres-cluster.ts'
 import type { PostgresServer } from '../support/postgres-server.ts'
 import { writeProxyConfig } from '../support/proxy-config.ts'
 import { ProxyProcess } from '../support/proxy-process.ts'
 import { withClient } from '../support/sql.ts'
-import { makeServerFolder } from '../support/temp-folder.ts'
+import { makeBenchFolder } from './bench-folder.ts'
 import { BUILT } from './built.ts'
 
 const HELD_CLIENTS = 10
@@ -24,8 +23,8 @@ export interface PromotionResult {
 
 export async function benchPromotions(count: number, report: (line: string) => void): Promise<PromotionResult> {
   const cluster = await createCluster({ nodes: 2, repmgrTables: true, application: true })
-  const folder = makeServerFolder('bench-promotions')
-  const proxy = new ProxyProcess(await writeProxyConfig(folder, cluster, { log: { level: 'info' } }), BUILT)
+  const folder = makeBenchFolder('promotions')
+  const proxy = new ProxyProcess(await writeProxyConfig(folder.path, cluster, { log: { level: 'info' } }), BUILT)
   const clientMs: number[] = []
   const routedMs: number[] = []
   let refused = 0
@@ -45,7 +44,7 @@ export async function benchPromotions(count: number, report: (line: string) => v
   } finally {
     await proxy.destroy()
     await cluster.destroy()
-    rmSync(folder, { recursive: true, force: true })
+    folder.remove()
   }
 }
 
@@ -68,8 +67,7 @@ async function promoteOnce(
     }
   })
   const recoveryOver = watchRecovery(to)
-  await to.promote('signal')
-  const overAt = await recoveryOver
+  const [overAt] = await Promise.all([recoveryOver, to.promote()])
   const firstServedAt = Math.min(...(await Promise.all(served)))
   const routed = await proxy.waitForLog('the first session', (record) => isFirstRouted(record, to.name), { since })
   await cluster.recordPromotion(to)

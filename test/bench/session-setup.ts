@@ -2,12 +2,11 @@
  * What the proxy adds to a new session (connect, SCRAM login, one query, end), measured against PostgreSQL directly,
  * one after the other in turns, so that both see the same machine.
  */
-import { rmSync } from 'node:fs'
 import pg from 'pg'
 import { createCluster } from '../support/postgres-cluster.ts'
 import { writeProxyConfig } from '../support/proxy-config.ts'
 import { ProxyProcess } from '../support/proxy-process.ts'
-import { makeServerFolder } from '../support/temp-folder.ts'
+import { makeBenchFolder } from './bench-folder.ts'
 import { BUILT } from './built.ts'
 
 export interface SetupResult {
@@ -17,8 +16,8 @@ export interface SetupResult {
 
 export async function benchSessionSetup(rounds: number): Promise<SetupResult> {
   const cluster = await createCluster({ nodes: 1, application: true })
-  const folder = makeServerFolder('bench-setup')
-  const proxy = new ProxyProcess(await writeProxyConfig(folder, cluster, { log: { level: 'info' } }), BUILT)
+  const folder = makeBenchFolder('setup')
+  const proxy = new ProxyProcess(await writeProxyConfig(folder.path, cluster, { log: { level: 'info' } }), BUILT)
   const directMs: number[] = []
   const proxiedMs: number[] = []
   try {
@@ -32,7 +31,7 @@ export async function benchSessionSetup(rounds: number): Promise<SetupResult> {
   } finally {
     await proxy.destroy()
     await cluster.destroy()
-    rmSync(folder, { recursive: true, force: true })
+    folder.remove()
   }
 }
 

@@ -2,7 +2,7 @@
  * One real PostgreSQL server on loopback: made, configured, asked, promoted, and (by Postmaster) started and broken in
  * every way a host can break it. Test support. Knows nothing of other nodes: replication is postgres-cluster.ts's.
  */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { waitFor } from './condition.ts'
 import { makeDataDirectory } from './data-directory.ts'
@@ -109,9 +109,11 @@ export class PostgresServer extends Postmaster {
     if (way === 'sql') {
       await this.query('SELECT pg_promote(true, 30)', { timeoutMs: 35_000 })
     } else {
-      const file = join(this.dataDirectory, 'promote')
-      writeFileSync(file, '')
-      giveToServerUser(file)
+      // In place only when it is the server's: any SIGUSR1, of which there are many, has the server take it.
+      const draft = join(this.dataDirectory, 'promote.draft')
+      writeFileSync(draft, '')
+      giveToServerUser(draft)
+      renameSync(draft, join(this.dataDirectory, 'promote'))
       this.signal('SIGUSR1')
     }
     await this.waitFor('SELECT NOT pg_is_in_recovery()')
