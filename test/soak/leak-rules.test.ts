@@ -12,6 +12,7 @@ function rest(cycle: number, changes: Partial<RestPoint> = {}): RestPoint {
     phase: 'passing',
     atSeconds: cycle * 60,
     sessionsEnded: cycle * SESSIONS,
+    endedBy: { finished: cycle * SESSIONS },
     sessionsActive: 0,
     sessionsHeld: 0,
     files: { socket: 6, pipe: 4, anon_inode: 5, file: 3 },

@@ -14,6 +14,8 @@ export interface RestPoint {
   readonly atSeconds: number
   /** Sessions that have ended since the proxy was started. */
   readonly sessionsEnded: number
+  /** The same by the proxy's reason, of which only those that there are. */
+  readonly endedBy: Readonly<Record<string, number>>
   readonly sessionsActive: number
   readonly sessionsHeld: number
   /** Open files by kind. */

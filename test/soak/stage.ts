@@ -224,6 +224,7 @@ export class SoakStage {
     const { active, held, ended } = (await this.status()).sessions
     const sessions = {
       sessionsEnded: Object.values(ended).reduce((sum, count) => sum + count, 0),
+      endedBy: Object.fromEntries(Object.entries(ended).filter(([, count]) => count > 0)),
       sessionsActive: active,
       sessionsHeld: held,
     }
