@@ -77,8 +77,31 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   observability: ['ports.ts', 'topology', 'session', 'config', 'probe'],
   // A socket is opened, inherited and removed in one way, for admin and for clients.
   admin: ['ports.ts', 'topology', 'session', 'config', 'probe', 'observability', 'net/listening-socket.ts'],
-  daemon: ['ports.ts', 'topology', 'session', 'config', 'probe', 'net', 'observability', 'admin'],
-  cli: ['ports.ts', 'topology', 'protocol', 'session', 'config', 'probe', 'net', 'observability', 'admin', 'daemon'],
+  // Sessions and the processes that have them. What cannot start says so in the daemon's words.
+  workers: [
+    'ports.ts',
+    'topology',
+    'session',
+    'config',
+    'net',
+    'observability',
+    'daemon/start-error.ts',
+    'daemon/system-clock.ts',
+  ],
+  daemon: ['ports.ts', 'topology', 'session', 'config', 'probe', 'net', 'observability', 'admin', 'workers'],
+  cli: [
+    'ports.ts',
+    'topology',
+    'protocol',
+    'session',
+    'config',
+    'probe',
+    'net',
+    'observability',
+    'admin',
+    'daemon',
+    'workers',
+  ],
 }
 
 const PURE = ['protocol', 'topology', 'session']

@@ -189,7 +189,15 @@ export class AdminServer {
     const { origin, host, authorization } = request.headers
     const own = { host: address.kind === 'tcp' ? address.host : null, hosts: this.#access.hosts }
     const route = this.#routes.get(pathOf(request))
-    const foreign = findForeign({ origin: route?.isStatic ? undefined : origin, host }, own)
+    const asked = {
+      origin: route?.isStatic ? undefined : origin,
+      host,
+      site: headerOf(request, 'sec-fetch-site'),
+      mode: headerOf(request, 'sec-fetch-mode'),
+      destination: headerOf(request, 'sec-fetch-dest'),
+      isLinkable: request.method === 'GET' && pathOf(request) !== '/api/events',
+    }
+    const foreign = findForeign(asked, own)
     if (foreign !== null) return await sendAnswer(problem(403, foreign), request, response)
     if (route === undefined) {
       return await sendAnswer(problem(404, 'there is no such thing here'), request, response)
@@ -216,6 +224,11 @@ export class AdminServer {
       this.#streamCount -= 1
     }
   }
+}
+
+function headerOf(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name]
+  return Array.isArray(value) ? value.join() : value
 }
 
 /** As it was written: a URL with a host, or anything encoded, is no path of ours. */

@@ -22,8 +22,10 @@ import type { Body } from './request-body.ts'
 export interface AdminActions {
   /** What of the status is cheap to have. */
   readonly glance: () => Glance
+  /** Has what `status` says of sessions brought up to date; left out: it always is. */
+  readonly refresh?: () => Promise<void>
   readonly status: () => Status
-  readonly sessions: (query: SessionQuery) => SessionList
+  readonly sessions: (query: SessionQuery) => SessionList | Promise<SessionList>
   readonly failovers: (query: FailoverQuery) => FailoverList
   /** True when a primary is proven and the listeners are open. */
   readonly isReady: () => boolean
@@ -70,7 +72,7 @@ export function createRoutes(actions: AdminActions, { orders, notifications, fee
   const questions: Readonly<Record<string, AdminRoute['answer']>> = {
     '/livez': () => json(200, { live: true }),
     '/readyz': () => readiness(actions),
-    '/api/status': () => json(200, actions.status()),
+    '/api/status': () => status(actions),
     '/api/sessions': ({ parameters }) => sessions(actions, parameters),
     '/api/failovers': ({ parameters }) => failovers(actions, parameters),
     '/api/events': () => feed.answer(),
@@ -106,10 +108,15 @@ function readiness({ isReady, status }: AdminActions): Answer {
   return json(ready ? 200 : 503, { ready, state, primary, reason })
 }
 
-function sessions(actions: AdminActions, parameters: URLSearchParams): Answer {
+async function status(actions: AdminActions): Promise<Answer> {
+  await actions.refresh?.()
+  return json(200, actions.status())
+}
+
+async function sessions(actions: AdminActions, parameters: URLSearchParams): Promise<Answer> {
   const query = readSessionQuery(parameters)
   if (query === null) return problem(400, 'limit must be a whole number, 0 to 1000')
-  return json(200, actions.sessions(query))
+  return json(200, await actions.sessions(query))
 }
 
 function failovers(actions: AdminActions, parameters: URLSearchParams): Answer {

@@ -25,7 +25,6 @@ export interface Draft {
   readonly policy: Loose<ConfigDocument['policy']>
   /** `undefined` when it is off or had a fault. */
   readonly admin: Loose<Exclude<ConfigDocument['admin'], 'off'>> | undefined
-  readonly workers: LooseDocument['workers']
 }
 
 export interface CheckedDocument {
@@ -72,7 +71,6 @@ function draftOf(half: unknown): Draft {
     discovery: document.discovery,
     policy: mappingOf(document.policy),
     admin: draftAdmin(document.admin),
-    workers: document.workers,
   }
 }
 

@@ -9,7 +9,6 @@ import { describeIssue, faultAt } from './describe-issue.ts'
 import { checkDocument } from './draft.ts'
 import { type ConfigFault, inFileOrder, type Path } from './fault.ts'
 import { findImpossible } from './impossible.ts'
-import { findNotYetAvailable } from './not-yet.ts'
 import { CONFIG_BYTES_MAX, parseYaml } from './parse-yaml.ts'
 import { SECRET_PATHS } from './redact.ts'
 import type { Environment } from './substitute.ts'
@@ -45,7 +44,7 @@ export function loadConfig({ text, environment }: { text: string | Uint8Array; e
     if (!walked.isFaulty(path)) faults.push(fault)
   }
   for (const issue of issues) for (const { fault, path } of describeIssue(issue, walked)) add(fault, path)
-  for (const rule of [...findImpossible(draft, walked.value), ...findNotYetAvailable(draft)]) {
+  for (const rule of findImpossible(draft, walked.value)) {
     add(faultAt(walked, rule.path, rule.problem, rule.expected), rule.path)
   }
   if (document === null || faults.length > 0) return { ok: false, faults: inFileOrder(faults) }

@@ -29,6 +29,7 @@ export function createAdminActions(parts: AdminParts): AdminActions {
   const { view, failovers, observer } = parts
   return {
     glance: () => view.glance(),
+    refresh: () => view.refresh(),
     status: () => view.status(),
     sessions: (query) => view.sessions(query),
     failovers: (query) => failovers.list(query),

@@ -5,27 +5,24 @@
  * Order of start: state file (can it be kept?), listeners and admin address (are they free?), then the probes. Clients
  * that come before the first decision are held like any others.
  */
-import type { Socket } from 'node:net'
+import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
-import { formatListenerAddress } from '../config/address.ts'
-import type { Config } from '../config/config.ts'
-import { Admission } from '../net/admission.ts'
-import { Session } from '../net/session.ts'
-import { SessionRegistry } from '../net/session-registry.ts'
+import type { Config, LogLevel } from '../config/config.ts'
 import { createSharedLookup } from '../net/shared-lookup.ts'
 import { Metrics } from '../observability/metrics.ts'
 import type { Status } from '../observability/status.ts'
-import type { Clock } from '../ports.ts'
+import type { Clock, NodeIdentity } from '../ports.ts'
 import { HealthLoop, type HealthSnapshot } from '../probe/health-loop.ts'
-import type { NodeAddress } from '../topology/observation.ts'
-import { cancelTargets } from '../topology/route-session.ts'
+import { FAREWELL_MS } from '../workers/end-sessions.ts'
+import { LocalSessions } from '../workers/local-sessions.ts'
+import type { SessionHost, SessionNews } from '../workers/session-host.ts'
+import { workerCount } from '../workers/shares.ts'
+import { WorkerPool } from '../workers/worker-pool.ts'
 import { createAdminActions } from './admin-actions.ts'
 import type { DaemonOptions } from './daemon-options.ts'
 import { DecisionLog } from './decision-log.ts'
 import { describeChanges } from './describe-changes.ts'
-import { DescriptorGuard } from './descriptor-guard.ts'
 import { DrainOrder } from './drain-order.ts'
-import { endSessions, FAREWELL_MS } from './end-sessions.ts'
 import { FailoverRecorder } from './failover-recorder.ts'
 import { HandOver } from './hand-over.ts'
 import { JournalFile } from './journal-file.ts'
@@ -37,13 +34,11 @@ import type { Observer } from './observer.ts'
 import { type OpenAdmin, openAdmin } from './open-admin.ts'
 import { ProxyView } from './proxy-view.ts'
 import { ServiceReporter } from './service-reporter.ts'
-import { SessionEnvironments } from './session-environments.ts'
-import { admissionSettings, healthSettings, isAccessChanged, sessionSettings } from './settings.ts'
+import { healthSettings, isAccessChanged } from './settings.ts'
 import { StateFile } from './state-file.ts'
 import { NO_SYSTEMD } from './systemd-environment.ts'
 import { tellChanges } from './tell-changes.ts'
 import { admissionEvents, healthEvents } from './tell-events.ts'
-import { Terminations } from './terminations.ts'
 
 /** What the rest of a stop may take, beyond grace and last words: it is said to the service manager, which kills then. */
 const STOP_SLACK_MS = 10_000
@@ -52,18 +47,14 @@ export class Daemon {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #environment: DaemonOptions['environment']
-  readonly #registry = new SessionRegistry()
-  readonly #admission: Admission
+  readonly #sessions: SessionHost
   readonly #decisionLog: DecisionLog
   readonly #metrics: Metrics
   readonly #failovers: FailoverRecorder
   readonly #stateFile: StateFile
   readonly #lookup = createSharedLookup()
   readonly #listeners: ListenerSet
-  readonly #descriptors: DescriptorGuard
   readonly #service: ServiceReporter
-  readonly #terminations: Terminations
-  readonly #environments: SessionEnvironments
   readonly #drain: DrainOrder
   readonly #logLevel: LogLevelOrder
   readonly #handOver: HandOver
@@ -83,16 +74,16 @@ export class Daemon {
     this.#observer = options.observer ?? null
     this.#adminToken = options.adminToken
     this.#decisionLog = new DecisionLog(options.logger, options.clock)
-    this.#logLevel = new LogLevelOrder({ ...options, configured: options.config.log.level })
+    const onLevel = (level: LogLevel): void => this.#sessions.setLogLevel(level)
+    this.#logLevel = new LogLevelOrder({ ...options, configured: options.config.log.level, onLevel })
     this.#metrics = new Metrics(options.clock)
     this.#stateFile = new StateFile(options.config.stateDir)
     const { clock, logger, readDescriptorLimit = () => null, systemd = NO_SYSTEMD, predecessor = null } = options
-    this.#descriptors = new DescriptorGuard({ readLimit: readDescriptorLimit, registry: this.#registry, logger })
     this.#listeners = new ListenerSet({
       systemd,
       ...(predecessor === null ? {} : { inherited: predecessor.inheritance.listeners }),
       logger,
-      onConnection: (socket, key) => this.#accept(socket, key),
+      onConnection: (socket, key) => this.#sessions.accept(socket, key),
     })
     this.#service = new ServiceReporter({
       systemd,
@@ -110,23 +101,15 @@ export class Daemon {
       clock,
       logger,
       file: new JournalFile(options.config.stateDir),
-      admission: () => this.#admission,
-      registry: this.#registry,
+      sessions: () => this.#sessions,
       onChange: (before, after) => this.#metrics.takeFailover(before, after),
     })
-    this.#admission = new Admission({
-      clock: options.clock,
-      registry: this.#registry,
-      settings: admissionSettings(options.config),
-      events: admissionEvents({ logger, metrics: this.#metrics, failovers: this.#failovers }),
-    })
-    this.#terminations = new Terminations({ clock, logger })
-    this.#environments = this.#createEnvironments()
+    this.#sessions = this.#createSessions(readDescriptorLimit)
     const config = (): Config => this.#config
-    const [registry, listeners] = [this.#registry, this.#listeners]
-    this.#drain = new DrainOrder({ listeners, registry, config, isStopping: () => this.#isStopping, logger })
+    const [sessions, listeners] = [this.#sessions, this.#listeners]
+    this.#drain = new DrainOrder({ listeners, sessions, config, isStopping: () => this.#isStopping, logger })
     this.#handOver = new HandOver({
-      ...{ ...options, predecessor, systemd, config, registry, listeners },
+      ...{ ...options, predecessor, systemd, config, sessions: () => sessions, listeners },
       stateFile: this.#stateFile,
       service: this.#service,
       failovers: this.#failovers,
@@ -137,8 +120,7 @@ export class Daemon {
     this.#view = new ProxyView({
       config,
       health: () => this.#snapshot,
-      registry,
-      admission: this.#admission,
+      sessions,
       listeners,
       metrics: this.#metrics,
       isDraining: () => this.#isStopping || this.#drain.isOn,
@@ -154,9 +136,7 @@ export class Daemon {
     try {
       const health = await this.#createHealthLoop()
       this.#health = health
-      this.#descriptors.check(this.#config.limits.maxSessions)
-      const takeCertificates = await this.#terminations.prepare(this.#config.listeners)
-      takeCertificates()
+      await this.#sessions.start()
       await this.#handOver.takeOver.awaitTurn(health)
       await this.#listeners.openMissing(this.#config.listeners)
       this.#listeners.closeOthers(this.#config.listeners)
@@ -165,7 +145,7 @@ export class Daemon {
     } catch (error) {
       await this.#health?.stop()
       this.#listeners.close()
-      this.#terminations.close()
+      await this.#sessions.close()
       await this.#admin?.close()
       await this.#service.close()
       throw error
@@ -189,18 +169,16 @@ export class Daemon {
     // A closing terminal sends SIGTERM and SIGHUP together: what is being stopped must not come back to life.
     if (this.#isStopping || this.#handOver.isOver) return this.#logger.info('not reloaded: the proxy is stopping')
     const before = this.#config
-    const takeCertificates = await this.#terminations.prepare(config.listeners)
+    const takeSessionSettings = await this.#sessions.prepare(config)
     await this.#listeners.openMissing(config.listeners)
     if (this.#isStopping || this.#handOver.isOver) return this.#listeners.close()
     this.#listeners.closeOthers(config.listeners)
-    takeCertificates()
+    takeSessionSettings()
     const changes = describeChanges(before, config, { isTokenNew: adminToken !== this.#adminToken })
     this.#config = liveConfig(before, config)
     this.#adminToken = adminToken
     this.#logLevel.configure(config.log.level)
     this.#admin?.server.configure({ hosts: this.#config.admin?.hosts ?? [], token: adminToken })
-    this.#descriptors.check(config.limits.maxSessions)
-    this.#admission.configure(admissionSettings(config))
     this.#health?.configure(healthSettings(config), { renewProbers: isAccessChanged(before.monitor, config.monitor) })
     tellChanges(this.#logger, changes)
   }
@@ -221,15 +199,13 @@ export class Daemon {
     this.#service.stopping({ graceMs, withinMs })
     this.#handOver.stopping(hurry)
     this.#listeners.close()
-    for (const session of this.#registry.all()) session.stopIfWaiting()
-    this.#logger.info({ sessions: this.#registry.size, graceMs }, 'draining')
-    const sessionsEnded = await endSessions({ registry: this.#registry, clock: this.#clock, graceMs, hurry })
+    this.#sessions.endWaiting()
+    this.#logger.info({ sessions: this.#sessions.size, graceMs }, 'draining')
+    const sessionsEnded = await this.#sessions.end({ graceMs, hurry })
     await this.#handOver.close(withinMs)
     await this.#health?.stop()
-    this.#admission.close()
-    this.#environments.close()
+    await this.#sessions.close()
     this.#logLevel.close()
-    this.#terminations.close()
     await this.#failovers.close()
     await this.#admin?.close()
     await this.#service.close()
@@ -274,7 +250,7 @@ export class Daemon {
           onSessionLost: () => this.#health?.hint(node.name, { fresh: false }),
         }),
       events: this.#handOver.watch(
-        healthEvents(this.#admission, {
+        healthEvents(this.#sessions, {
           logger: this.#logger,
           decisionLog: this.#decisionLog,
           metrics: this.#metrics,
@@ -287,38 +263,21 @@ export class Daemon {
     })
   }
 
-  #createEnvironments(): SessionEnvironments {
-    return new SessionEnvironments(
-      {
-        settings: () => sessionSettings(this.#config, this.#descriptors.sessionsMax),
-        addressOf: (node) => this.#addressOf(node),
-        cancelTargets: (request) => cancelTargets(request, this.#admission.decision),
-        onHint: (node, hint) => this.#health?.hint(node, { fresh: hint === 'not-accepting' }),
-        onDialed: (node, errno) => this.#metrics.takeDial(node, errno),
-        admission: this.#admission,
-        registry: this.#registry,
-        clock: this.#clock,
-        lookup: this.#lookup,
-        logger: this.#logger,
-      },
-      (config) => this.#terminations.of(config),
-    )
-  }
-
-  #accept(socket: Socket, key: string): void {
-    const config = this.#config.listeners.find((listener) => formatListenerAddress(listener.address) === key)
-    // Out of the file by a reload that closes its listener in a moment.
-    if (config === undefined || !this.#descriptors.admits(socket)) {
-      socket.destroy()
-      return
+  #createSessions(readDescriptorLimit: () => number | null): SessionHost {
+    const [config, logger, metrics, failovers] = [this.#config, this.#logger, this.#metrics, this.#failovers]
+    const members = (): readonly NodeIdentity[] => this.#health?.snapshot.members ?? []
+    const news: SessionNews = {
+      ...admissionEvents({ logger, metrics, failovers }),
+      onHint: (node, hint) => this.#health?.hint(node, { fresh: hint === 'not-accepting' }),
+      onDialed: (node, errno) => metrics.takeDial(node, errno),
     }
-    const { clientMs } = this.#config.keepalive
-    if (clientMs > 0) socket.setKeepAlive(true, clientMs)
-    new Session(socket, this.#environments.of(config))
-  }
-
-  #addressOf(node: string): NodeAddress | null {
-    return this.#health?.snapshot.members.find((member) => member.name === node)?.address ?? null
+    const shared = { config, clock: this.#clock, logger, readDescriptorLimit, news }
+    // Whoever only observes takes no sessions.
+    const wanted = this.#observer === null ? config.workers : 1
+    const count = workerCount(wanted, availableParallelism(), config.limits.maxSessions)
+    if (count > 1) return new WorkerPool({ ...shared, count, log: config.log, environment: this.#environment, members })
+    const addressOf = (node: string) => members().find(({ name }) => name === node)?.address ?? null
+    return new LocalSessions({ ...shared, lookup: this.#lookup, addressOf })
   }
 
   async #openAdmin(health: HealthLoop): Promise<void> {

@@ -5,14 +5,14 @@
  */
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
-import type { SessionRegistry } from '../net/session-registry.ts'
 import type { OrderResult } from '../probe/health-loop.ts'
+import type { SessionHost } from '../workers/session-host.ts'
 import type { ListenerSet } from './listener-set.ts'
 import { StartError } from './start-error.ts'
 
 export interface DrainOrderOptions {
   readonly listeners: ListenerSet
-  readonly registry: SessionRegistry
+  readonly sessions: Pick<SessionHost, 'endWaiting' | 'size'>
   readonly config: () => Config
   /** True when the proxy stops: that is not taken back. */
   readonly isStopping: () => boolean
@@ -38,12 +38,12 @@ export class DrainOrder {
   }
 
   #begin(): OrderResult {
-    const { listeners, registry, logger } = this.#options
+    const { listeners, sessions, logger } = this.#options
     if (!this.#isOn) {
       this.#isOn = true
       listeners.pause()
-      for (const session of registry.all()) session.stopIfWaiting()
-      logger.warn({ sessions: registry.size }, 'draining by order: no new sessions until it is taken back')
+      sessions.endWaiting()
+      logger.warn({ sessions: sessions.size }, 'draining by order: no new sessions until it is taken back')
     }
     return { ok: true, message: 'draining: no new sessions are taken, running ones go on' }
   }

@@ -4,8 +4,6 @@
  * what goes into the journal is failover-journal.ts's to know.
  */
 import type { Logger } from 'pino'
-import type { Admission } from '../net/admission.ts'
-import type { SessionRegistry } from '../net/session-registry.ts'
 import type { JournalNews, SessionTally } from '../observability/failover-events.ts'
 import { addToJournal, restoreJournal } from '../observability/failover-journal.ts'
 import { type FailoverList, type FailoverQuery, listFailovers } from '../observability/failover-list.ts'
@@ -13,6 +11,7 @@ import type { FailoverRecord } from '../observability/failover-record.ts'
 import type { FailoverJournal } from '../observability/newest-failover.ts'
 import type { Clock } from '../ports.ts'
 import type { Decision, Epoch, TopologyState } from '../topology/topology-state.ts'
+import type { SessionCounts } from '../workers/session-host.ts'
 import type { JournalFile } from './journal-file.ts'
 
 /** The epoch goes to the same disk, and has the right of way. */
@@ -27,8 +26,7 @@ export interface FailoverRecorderOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly file: JournalStore
-  readonly admission: () => Admission
-  readonly registry: SessionRegistry
+  readonly sessions: () => SessionCounts
   /** The newest record has changed; `before`: what it was, `null` when it is new. */
   readonly onChange: (before: FailoverRecord | null, after: FailoverRecord) => void
 }
@@ -88,7 +86,7 @@ export class FailoverRecorder {
 
   takeDecision(decision: Decision, state: TopologyState): void {
     const { primary } = decision
-    const sessionsOnPrimary = primary === null ? 0 : this.#options.registry.countOn(primary)
+    const sessionsOnPrimary = primary === null ? 0 : this.#options.sessions().countOn(primary)
     this.take({ kind: 'decided', decision, state, sessionsOnPrimary })
   }
 
@@ -111,9 +109,7 @@ export class FailoverRecorder {
   }
 
   #tally(): SessionTally {
-    const { admission, registry } = this.#options
-    const { totals, heldCount } = admission()
-    const ended = registry.endedCounts
+    const { totals, heldCount, endedCounts: ended } = this.#options.sessions()
     return {
       ...totals,
       waiting: heldCount,

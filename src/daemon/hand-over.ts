@@ -15,10 +15,10 @@
  */
 import process from 'node:process'
 import { formatListenerAddress } from '../config/address.ts'
-import type { SessionRegistry } from '../net/session-registry.ts'
 import type { Clock, PersistentState } from '../ports.ts'
 import type { HealthEvents, HealthLoop } from '../probe/health-loop.ts'
 import type { Decision } from '../topology/topology-state.ts'
+import type { SessionHost } from '../workers/session-host.ts'
 import type { DrainingProcess, ToPredecessor } from './hand-over-messages.ts'
 import { bequeath } from './inheritance.ts'
 import { SharedState } from './shared-state.ts'
@@ -36,7 +36,7 @@ export interface HandOverOptions extends TakeOverOptions {
   readonly systemd: SystemdEnvironment
   readonly version: string
   readonly clock: Clock
-  readonly registry: SessionRegistry
+  readonly sessions: () => Pick<SessionHost, 'size' | 'whenEmpty' | 'bindLog'>
   readonly health: () => HealthLoop | null
   /** Why nothing can be handed over just now, in words; `null`: it can. */
   readonly obstacle: () => string | null
@@ -202,7 +202,7 @@ export class HandOver {
   }
 
   async #handOverTo(successor: Successor, pid: number | null, graceMs: number | null): Promise<void> {
-    const { listeners, service, admin, failovers, registry, logger, clock, predecessor } = this.#options
+    const { listeners, service, admin, failovers, sessions, logger, clock, predecessor } = this.#options
     this.#hasHandedOver = true
     listeners.close({ keepFiles: true })
     void admin()?.server.handOver()
@@ -210,8 +210,9 @@ export class HandOver {
     await service.retire()
     await failovers.close()
     successor.tell({ kind: 'handed-over', state: await this.state.follow() })
-    logger.info({ successor: pid, sessions: registry.size, graceMs }, 'handed over: draining')
+    logger.info({ successor: pid, sessions: sessions().size, graceMs }, 'handed over: draining')
     logger.setBindings({ draining: process.pid })
+    sessions().bindLog({ draining: process.pid })
     this.#tellFigures(successor, '')
     if (graceMs !== null) {
       const onOver = (): void => {
@@ -225,14 +226,14 @@ export class HandOver {
       logger.error({ successor: pid }, 'the successor has ended: this process goes on draining')
       this.state.orphan()
     })
-    await registry.whenEmpty()
+    await sessions().whenEmpty()
     await predecessor?.ended
     this.#isDrained.resolve()
   }
 
   #tellFigures(successor: Successor, before: string): void {
-    const { registry, version, clock } = this.#options
-    const own = { pid: process.pid, version, startedAt: this.#startedAt, sessions: registry.size }
+    const { sessions, version, clock } = this.#options
+    const own = { pid: process.pid, version, startedAt: this.#startedAt, sessions: sessions().size }
     const processes = [own, ...this.predecessors]
     const told = JSON.stringify(processes)
     if (told !== before) successor.tell({ kind: 'draining', processes })

@@ -11,19 +11,27 @@ import type { OrderResult } from '../probe/health-loop.ts'
 export class LogLevelOrder {
   readonly #logger: Logger
   readonly #clock: Clock
+  readonly #onLevel: (level: LogLevel) => void
   #configured: LogLevel
   #cancel: (() => void) | null = null
 
-  constructor(options: { readonly logger: Logger; readonly clock: Clock; readonly configured: LogLevel }) {
+  /** `onLevel`: told of every level, for those who have a logger of their own; left out: nobody. */
+  constructor(options: {
+    readonly logger: Logger
+    readonly clock: Clock
+    readonly configured: LogLevel
+    readonly onLevel?: (level: LogLevel) => void
+  }) {
     this.#logger = options.logger
     this.#clock = options.clock
+    this.#onLevel = options.onLevel ?? (() => undefined)
     this.#configured = options.configured
   }
 
   /** `forMs`: `null` until the next reload. */
   async take(level: LogLevel, forMs: number | null): Promise<OrderResult> {
     this.close()
-    this.#logger.level = level
+    this.#setLevel(level)
     if (forMs === null) return { ok: true, message: `the log level is ${level} until the next reload` }
     this.#cancel = this.#clock.schedule(forMs, () => this.#comeBack())
     return { ok: true, message: `the log level is ${level} for ${formatDuration(forMs)}, then ${this.#configured}` }
@@ -33,7 +41,7 @@ export class LogLevelOrder {
   configure(level: LogLevel): void {
     this.close()
     this.#configured = level
-    this.#logger.level = level
+    this.#setLevel(level)
   }
 
   /** The level stays as it is. */
@@ -42,9 +50,14 @@ export class LogLevelOrder {
     this.#cancel = null
   }
 
+  #setLevel(level: LogLevel): void {
+    this.#logger.level = level
+    this.#onLevel(level)
+  }
+
   #comeBack(): void {
     this.#cancel = null
-    this.#logger.level = this.#configured
+    this.#setLevel(this.#configured)
     this.#logger.info({ logLevel: this.#configured }, 'the log level is back')
   }
 }

@@ -5,8 +5,6 @@
 import type { Outlook, RoutingView } from '../admin/patroni-endpoints.ts'
 import { formatListenerAddress } from '../config/address.ts'
 import type { Config } from '../config/config.ts'
-import type { Admission } from '../net/admission.ts'
-import type { SessionRegistry } from '../net/session-registry.ts'
 import type { Metrics, MetricsPage } from '../observability/metrics.ts'
 import type { Glance } from '../observability/session-history.ts'
 import { listSessions, type SessionList, type SessionQuery } from '../observability/session-list.ts'
@@ -14,15 +12,16 @@ import { buildStatus, type Status } from '../observability/status.ts'
 import type { Clock } from '../ports.ts'
 import type { HealthSnapshot } from '../probe/health-loop.ts'
 import { isFresh, type RouteRequest } from '../topology/route-session.ts'
+import type { SessionHost } from '../workers/session-host.ts'
+import { admissionSettings, routeRequest } from '../workers/session-settings.ts'
 import type { ListenerSet } from './listener-set.ts'
-import { admissionSettings, healthSettings, routeRequest } from './settings.ts'
+import { healthSettings } from './settings.ts'
 
 export interface ProxyViewOptions {
   readonly config: () => Config
   /** Throws before the start. */
   readonly health: () => HealthSnapshot
-  readonly registry: SessionRegistry
-  readonly admission: Admission
+  readonly sessions: SessionHost
   readonly listeners: ListenerSet
   readonly metrics: Metrics
   /** By a stop, or by an operator's order. */
@@ -42,7 +41,7 @@ export class ProxyView {
   }
 
   status(): Status {
-    const { health, registry, admission, listeners, isDraining, predecessors, clock, version } = this.#options
+    const { health, sessions, listeners, isDraining, predecessors, clock, version } = this.#options
     const { decision, state, members, evidence } = health()
     return buildStatus({
       decision,
@@ -50,16 +49,17 @@ export class ProxyView {
       members,
       evidence,
       policy: healthSettings(this.#options.config()).policy,
-      sessionCountOn: (node) => registry.countOn(node),
+      sessionCountOn: (node) => sessions.countOn(node),
       sessions: {
-        active: registry.size - admission.heldCount,
-        held: admission.heldCount,
-        accepted: registry.acceptedCount,
-        ended: registry.endedCounts,
+        active: sessions.size - sessions.heldCount,
+        held: sessions.heldCount,
+        accepted: sessions.acceptedCount,
+        ended: sessions.endedCounts,
       },
       listeners: listeners.addresses,
       isDraining: isDraining(),
       predecessors: predecessors(),
+      workers: sessions.workers,
       version,
       startedAt: this.#startedAt,
       now: clock.now(),
@@ -69,21 +69,26 @@ export class ProxyView {
 
   /** Walks through nothing. */
   glance(): Glance {
-    const { health, registry, admission } = this.#options
+    const { health, sessions } = this.#options
     const { kind, primary } = health().state
-    const held = admission.heldCount
-    return { active: registry.size - held, held, state: kind, primary }
+    const held = sessions.heldCount
+    return { active: sessions.size - held, held, state: kind, primary }
   }
 
-  sessions(query: SessionQuery): SessionList {
-    const { registry, clock } = this.#options
-    return listSessions(registry.all(), query, { now: clock.now(), wallTime: clock.wallTime() })
+  /** Brings what `status` says of sessions up to date. Never rejects. */
+  async refresh(): Promise<void> {
+    await this.#options.sessions.refresh()
+  }
+
+  async sessions(query: SessionQuery): Promise<SessionList> {
+    const { sessions, clock } = this.#options
+    return listSessions(await sessions.pickSessions(query), query, { now: clock.now(), wallTime: clock.wallTime() })
   }
 
   /** A primary is proven, the proof holds, and whoever comes is taken. */
   isReady(): boolean {
-    const { admission, config, clock } = this.#options
-    const { decision } = admission
+    const { health, config, clock } = this.#options
+    const { decision } = health()
     if (decision === null || decision.primary === null || !this.#isOpen()) return false
     return isFresh({ decision, now: clock.now(), decisionTtlMs: config().monitor.decisionTtlMs })
   }
@@ -113,11 +118,14 @@ export class ProxyView {
   }
 
   async metricsPage(): Promise<MetricsPage> {
-    const { metrics, health, registry, config, clock } = this.#options
+    const { metrics, health, sessions, config, clock } = this.#options
+    await sessions.refresh()
+    const figures = await sessions.figures()
     return await metrics.page({
       status: this.status(),
       health: health(),
-      sessions: registry.figures,
+      sessions: figures,
+      lostWorkerCount: sessions.lostWorkerCount,
       listeners: config().listeners.map((listener) => formatListenerAddress(listener.address)),
       limits: {
         sessionsMax: config().limits.maxSessions,
@@ -133,14 +141,14 @@ export class ProxyView {
   }
 
   #outlook(request: RouteRequest): Outlook {
-    const { admission, config } = this.#options
+    const { sessions, config } = this.#options
     if (!this.#isOpen()) return 'refused'
-    const routing = admission.preview(request)
+    const routing = sessions.preview(request)
     switch (routing.kind) {
       case 'node':
         return 'routed'
       case 'hold':
-        return admission.heldCount < admissionSettings(config()).holdSessionsMax ? 'held' : 'refused'
+        return sessions.heldCount < admissionSettings(config()).holdSessionsMax ? 'held' : 'refused'
       case 'refuse':
         return 'refused'
       default:

@@ -3,10 +3,11 @@
  * here acts on it.
  */
 import type { Logger } from 'pino'
-import type { Admission, AdmissionEvents } from '../net/admission.ts'
+import type { AdmissionEvents } from '../net/admission.ts'
 import type { Metrics } from '../observability/metrics.ts'
 import type { NodeIdentity } from '../ports.ts'
 import type { HealthEvents } from '../probe/health-loop.ts'
+import type { SessionHost } from '../workers/session-host.ts'
 import type { DecisionLog } from './decision-log.ts'
 import type { FailoverRecorder } from './failover-recorder.ts'
 import type { Observer } from './observer.ts'
@@ -24,15 +25,15 @@ export interface Audience {
   readonly stateFilePath: string
 }
 
-/** The admission itself takes each decision between two tellings: what it did is part of what is told. */
+/** The sessions themselves take each decision between two tellings: what became of them is part of what is told. */
 export function healthEvents(
-  admission: Admission,
+  sessions: Pick<SessionHost, 'takeDecision'>,
   { logger, decisionLog, metrics, failovers, service, observer, stateFilePath }: Audience,
 ): HealthEvents {
   return {
     onDecision: (decision, state) => {
       failovers.takeDecision(decision, state)
-      admission.takeDecision(decision, (endedCount) => {
+      sessions.takeDecision(decision, (endedCount) => {
         failovers.take({ kind: 'fenced', endedCount })
         decisionLog.takeDecision(decision, endedCount, state.settled)
       })
@@ -66,7 +67,7 @@ export function admissionEvents({
   logger,
   metrics,
   failovers,
-}: Pick<Audience, 'logger' | 'metrics' | 'failovers'>): AdmissionEvents {
+}: Pick<Audience, 'logger' | 'metrics' | 'failovers'>): Required<AdmissionEvents> {
   return {
     onFirstRouted: (node, afterDecisionMs) => {
       failovers.take({ kind: 'first-routed', node })

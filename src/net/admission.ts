@@ -1,6 +1,7 @@
 /**
  * Who gets a node and who waits: routes sessions by the current decision, keeps the hold queue and releases it at a
- * bounded rate. A decision is taken in three steps that never mix: fence, then note, then admit. Effect layer.
+ * bounded rate. A decision is taken in three steps that never mix: fence, then note, then admit. Where other processes have
+ * sessions as well, somebody else sees to it that all have fenced before any admits. Effect layer.
  */
 import type { Clock } from '../ports.ts'
 import { type HoldOutcome, HoldQueue, ReleaseGate } from '../session/hold-queue.ts'
@@ -47,6 +48,8 @@ export class Admission {
   #gate: ReleaseGate
   #decision: Decision | null = null
   #appliedVerdicts = ''
+  /** The primary of the decision that was admitted by last: another one gets nobody yet. */
+  #openPrimary: string | null = null
   #primaryAcceptedAt: { readonly node: string; readonly at: number } | null = null
   #isFencing = false
   #cancelRelease: (() => void) | null = null
@@ -140,19 +143,18 @@ export class Admission {
    * ended, which is returned as well.
    */
   takeDecision(decision: Decision, onFenced?: (endedCount: number) => void): number {
-    const before = this.#decision
-    this.#decision = decision
-    const endedCount = this.#fence(decision)
+    const endedCount = this.fence(decision)
     onFenced?.(endedCount)
-    if (decision.primary !== null && decision.primary !== before?.primary) {
-      this.#primaryAcceptedAt = { node: decision.primary, at: this.#clock.now() }
-    }
-    this.#clearDoubts(decision)
-    this.#release()
+    this.admit()
     return endedCount
   }
 
-  #fence(decision: Decision): number {
+  /**
+   * The first half of a decision: ends or moves the sessions that it leaves without their node, and returns how many were
+   * ended. From then on nobody is routed by the decision before, and nobody to a primary that is new, until `admit`.
+   */
+  fence(decision: Decision): number {
+    this.#decision = decision
     // Most decisions repeat the one before, and every session there is was routed or kept by that.
     const verdicts = describeVerdicts(decision)
     if (verdicts === this.#appliedVerdicts) return 0
@@ -164,6 +166,24 @@ export class Admission {
     } finally {
       this.#isFencing = false
     }
+  }
+
+  /** The second half: everybody, everywhere, has fenced by the last decision. */
+  admit(): void {
+    const decision = this.#decision
+    if (decision === null) return
+    if (decision.primary !== this.#openPrimary) {
+      this.#openPrimary = decision.primary
+      if (decision.primary !== null) this.#primaryAcceptedAt = { node: decision.primary, at: this.#clock.now() }
+    }
+    this.renew(decision)
+  }
+
+  /** The same decision with newer proofs: it fences nobody, and admits to no other primary than the one before. */
+  renew(decision: Decision): void {
+    this.#decision = decision
+    this.#clearDoubts(decision)
+    this.#release()
   }
 
   /** Stops releasing. Those who wait stay in the queue until they leave it. */
@@ -185,7 +205,10 @@ export class Admission {
 
   #route(applicant: Applicant): Routing {
     if (this.#isFencing) return { kind: 'hold' }
-    return routeSession(applicant.request, this.#context(this.#turnOf(applicant.request)))
+    const routing = routeSession(applicant.request, this.#context(this.#turnOf(applicant.request)))
+    // A standby's readers are in nobody's way: only a primary has to wait until the one before has lost its sessions.
+    const isEarly = routing.kind === 'node' && routing.access === 'write' && routing.node !== this.#openPrimary
+    return isEarly ? { kind: 'hold' } : routing
   }
 
   #turnOf(request: RouteRequest): number {
@@ -264,7 +287,7 @@ export class Admission {
 }
 
 /** All that a decision means for sessions that are there, as a text to compare. */
-function describeVerdicts({ primary, nodes }: Decision): string {
+export function describeVerdicts({ primary, nodes }: Decision): string {
   const parts = [primary ?? '']
   for (const [name, { writeSessions, readSessions, readable }] of nodes) {
     parts.push(name, writeSessions.kind, readSessions.kind, String(readable))

@@ -1,5 +1,5 @@
 /**
- * Hands a CancelRequest on, untouched: to the node of the session that owns the key, or, when the key is not known, to
+ * Hands a CancelRequest on, untouched: to the node of the session that owns the key, or, when no process knows the key, to
  * every node that may have its session (a wrong key is ignored by PostgreSQL). Effect layer. The client gets no answer,
  * as from PostgreSQL; its connection is closed when the servers have closed theirs.
  *
@@ -14,7 +14,15 @@ export const CANCEL_TIMEOUT_MS = 10_000
 
 type CancelEnvironment = Pick<
   SessionEnvironment,
-  'request' | 'settings' | 'addressOf' | 'cancelTargets' | 'registry' | 'clock' | 'lookup' | 'termination'
+  | 'request'
+  | 'settings'
+  | 'addressOf'
+  | 'findCancelNode'
+  | 'cancelTargets'
+  | 'registry'
+  | 'clock'
+  | 'lookup'
+  | 'termination'
 >
 
 /**
@@ -22,9 +30,15 @@ type CancelEnvironment = Pick<
  * time is over; at once when there is no server to tell.
  */
 export function forwardCancel(key: string, packet: Buffer, environment: CancelEnvironment, onDone: () => void): void {
-  const owner = environment.registry.nodeOfCancelKey(key)
-  const nodes = owner === null ? environment.cancelTargets(environment.request) : [owner]
   const bytes = Buffer.from(packet)
+  const { registry, findCancelNode } = environment
+  const owner = registry.nodeOfCancelKey(key)
+  if (owner !== null || findCancelNode === undefined) return sendToNodes(owner, bytes, environment, onDone)
+  void findCancelNode(key).then((found) => sendToNodes(found, bytes, environment, onDone))
+}
+
+function sendToNodes(owner: string | null, bytes: Buffer, environment: CancelEnvironment, onDone: () => void): void {
+  const nodes = owner === null ? environment.cancelTargets(environment.request) : [owner]
   const pending = new Set<() => void>()
   let isFinished = false
   const finish = (): void => {

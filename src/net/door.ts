@@ -8,7 +8,7 @@ import { type Ends, isGone } from './client-address.ts'
 import type { SessionRegistry } from './session-registry.ts'
 
 export interface DoorOptions {
-  readonly registry: SessionRegistry
+  readonly registry: Pick<SessionRegistry, 'descriptorCount' | 'turnAway'>
   /** Read anew for each connection. */
   readonly budget: () => DescriptorBudget
   readonly onShut: (descriptorCount: number) => void

@@ -5,8 +5,11 @@ import type { Socket } from 'node:net'
 import { LOCAL_CLIENT, peerAddress } from './client-address.ts'
 import type { SessionEnvironment } from './session-environment.ts'
 
+type ClientEnvironment = Pick<SessionEnvironment, 'registry' | 'settings' | 'places' | 'awaitsProxyHeader'>
+type Excess = 'too-many-sessions' | 'too-many-from-address'
+
 export class SessionClient {
-  readonly #environment: Pick<SessionEnvironment, 'registry' | 'settings'>
+  readonly #environment: ClientEnvironment
   /** Counted from 1 in this process: for the log and the list of sessions. */
   readonly sessionId: number
   /** Who has connected: the client, or a load balancer that speaks for it. */
@@ -16,8 +19,9 @@ export class SessionClient {
   #address: string | null = null
   /** It has a place among the sessions of its address. */
   #isCounted = false
+  #hasLeft = false
 
-  constructor(socket: Socket, environment: Pick<SessionEnvironment, 'registry' | 'settings' | 'awaitsProxyHeader'>) {
+  constructor(socket: Socket, environment: ClientEnvironment) {
     this.#environment = environment
     this.sessionId = environment.registry.nextSessionId()
     this.peer = peerAddress(socket)
@@ -35,24 +39,48 @@ export class SessionClient {
     this.#address = address ?? this.peer
   }
 
-  /** The limit that this session is beyond; otherwise it takes its place, also when it asks for the second time. */
-  takePlace(): 'too-many-sessions' | 'too-many-from-address' | null {
-    const { registry, settings } = this.#environment
+  /**
+   * Takes a place for this session, and calls back with the limit that it is beyond, or `null`; at once, unless another
+   * process has to be asked. One that asks for the second time has its place.
+   */
+  takePlace(onTaken: (excess: Excess | null) => void): void {
+    const { registry, settings, places } = this.#environment
     const { sessionsMax, sessionsPerAddressMax } = settings()
-    if (registry.size > sessionsMax) return 'too-many-sessions'
+    if (registry.size > sessionsMax) return onTaken('too-many-sessions')
     const address = this.#address
     // Whoever comes by a Unix socket has no address to be told apart by.
-    if (this.#isCounted || address === null || address === LOCAL_CLIENT) return null
-    if (sessionsPerAddressMax > 0 && registry.clients.count(address) >= sessionsPerAddressMax)
-      return 'too-many-from-address'
-    registry.clients.add(address)
-    this.#isCounted = true
-    return null
+    if (this.#isCounted || address === null || address === LOCAL_CLIENT) return onTaken(null)
+    if (places !== undefined && sessionsPerAddressMax > 0)
+      return void this.#takePlaceElsewhere(address, sessionsPerAddressMax, places, onTaken)
+    const isFree = sessionsPerAddressMax === 0 || registry.clients.count(address) < sessionsPerAddressMax
+    if (isFree && places === undefined) registry.clients.add(address)
+    if (isFree) places?.note(address)
+    this.#isCounted = isFree
+    onTaken(isFree ? null : 'too-many-from-address')
   }
 
   /** Call once, at the end of the session. */
   leavePlace(): void {
-    if (this.#isCounted && this.#address !== null) this.#environment.registry.clients.remove(this.#address)
+    this.#hasLeft = true
+    if (!this.#isCounted || this.#address === null) return
+    const { registry, places } = this.#environment
+    if (places === undefined) registry.clients.remove(this.#address)
+    else places.leave(this.#address)
+  }
+
+  async #takePlaceElsewhere(
+    address: string,
+    placesMax: number,
+    places: NonNullable<SessionEnvironment['places']>,
+    onTaken: (excess: Excess | null) => void,
+  ): Promise<void> {
+    const isFree = await places.take(address, placesMax)
+    if (this.#hasLeft) {
+      if (isFree) places.leave(address)
+      return
+    }
+    this.#isCounted = isFree
+    onTaken(isFree ? null : 'too-many-from-address')
   }
 
   /** For the log: which session, and both addresses where they differ. */

@@ -56,6 +56,16 @@ export interface SessionEnvironment {
   readonly settings: () => SessionSettings
   /** `null` when the node is no longer a member. */
   readonly addressOf: (node: string) => NodeAddress | null
+  /** Places of client addresses, where other processes have sessions of theirs as well; left out: they are all here. */
+  readonly places?: {
+    /** Resolves to whether there was one left; then it is taken. */
+    readonly take: (client: string, placesMax: number) => Promise<boolean>
+    /** One was taken without a question, where there is no limit now: there may be one later. */
+    readonly note: (client: string) => void
+    readonly leave: (client: string) => void
+  }
+  /** Asks processes beside this one for the node of the session that owns a cancel key; left out: there are none. */
+  readonly findCancelNode?: (key: string) => Promise<string | null>
   /** Nodes that a CancelRequest with an unknown key goes to. */
   readonly cancelTargets: (request: RouteRequest) => readonly string[]
   readonly onHint: (node: string, hint: Hint) => void

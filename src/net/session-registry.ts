@@ -9,6 +9,7 @@ import type { Decision } from '../topology/topology-state.ts'
 import type { Session } from './session.ts'
 
 export class SessionRegistry {
+  readonly #onChange: () => void
   readonly #sessions = new Set<Session>()
   readonly #byNode = new Map<string, Set<Session>>()
   readonly #byCancelKey = new Map<string, Session>()
@@ -22,6 +23,11 @@ export class SessionRegistry {
   #borrowedCount = 0
   /** Sessions by client address, where each takes its own place. */
   readonly clients = new ClientCounts()
+
+  /** `onChange`: sessions have come or gone, or are on another node. */
+  constructor({ onChange = () => undefined }: { readonly onChange?: () => void } = {}) {
+    this.#onChange = onChange
+  }
 
   get size(): number {
     return this.#sessions.size
@@ -57,6 +63,11 @@ export class SessionRegistry {
     return countSessions(this.#sessions, this.#endedTraffic)
   }
 
+  /** The next session gets this number: where several processes have sessions, somebody else counts them. */
+  numberNext(id: number): void {
+    this.#lastSessionId = id - 1
+  }
+
   /** The number of the next session. */
   nextSessionId(): number {
     this.#lastSessionId += 1
@@ -66,6 +77,7 @@ export class SessionRegistry {
   add(session: Session): void {
     this.#acceptedCount += 1
     this.#sessions.add(session)
+    this.#onChange()
   }
 
   remove(session: Session, kind: CloseReasonKind): void {
@@ -74,6 +86,7 @@ export class SessionRegistry {
     const { fromClient, toClient } = this.#endedTraffic
     const { traffic } = session
     this.#endedTraffic = { fromClient: fromClient + traffic.fromClient, toClient: toClient + traffic.toClient }
+    this.#onChange()
     if (this.#sessions.size === 0) this.#onEmpty?.()
   }
 
@@ -81,6 +94,7 @@ export class SessionRegistry {
   turnAway(kind: CloseReasonKind): void {
     this.#acceptedCount += 1
     this.#ended.set(kind, (this.#ended.get(kind) ?? 0) + 1)
+    this.#onChange()
   }
 
   join(node: string, session: Session): void {
@@ -88,10 +102,18 @@ export class SessionRegistry {
     const sessions = this.#byNode.get(node)
     if (sessions === undefined) this.#byNode.set(node, new Set([session]))
     else sessions.add(session)
+    this.#onChange()
   }
 
   leave(node: string, session: Session): void {
-    if (this.#byNode.get(node)?.delete(session) === true) this.#backendCount -= 1
+    if (this.#byNode.get(node)?.delete(session) !== true) return
+    this.#backendCount -= 1
+    this.#onChange()
+  }
+
+  /** Nodes with sessions, and how many. */
+  get countsByNode(): ReadonlyMap<string, number> {
+    return new Map([...this.#byNode].map(([node, sessions]) => [node, sessions.size]))
   }
 
   /** Sessions with an open or opening connection to the node. */

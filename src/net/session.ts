@@ -201,10 +201,10 @@ export class Session implements CountedSession {
   }
 
   #takeRequest(): void {
-    const excess = this.#client.takePlace()
-    if (excess !== null) return this.#end({ kind: excess })
-    this.#timer.clear()
-    this.#dispatch('request')
+    this.#client.takePlace((excess) => {
+      if (excess !== null) this.#end({ kind: excess })
+      else if (this.#reason === null) this.#dispatch('request')
+    })
   }
 
   // --- A node ------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /**
- * What `GET /api/sessions` answers: who is connected, from where, to which node. A pure function of the sessions that are
- * there. No user, no database, no query: the proxy does not read them.
+ * What `GET /api/sessions` answers: who is connected, from where, to which node. Pure functions of the sessions that are
+ * there: each process picks its own, and they are listed together. No user, no database, no query: the proxy does not read them.
  */
 import type { CountedSession } from '../session/session-figures.ts'
 import type { SessionPhase } from '../session/session-state.ts'
@@ -21,10 +21,14 @@ export interface ListedSession extends CountedSession {
   readonly peer: string
   /** On the clock of `now`. */
   readonly acceptedAt: number
+  /** The worker process that has it, counted from 1; left out where there are none. */
+  readonly worker?: number
 }
 
 export interface SessionView {
   readonly id: number
+  /** The worker process that has it; left out where there are none. */
+  readonly worker?: number
   readonly client: string | null
   /** Given when the client comes by a load balancer. */
   readonly peer?: string
@@ -59,20 +63,48 @@ export function readSessionQuery(parameters: URLSearchParams): SessionQuery | nu
   return { limit: Number(limit), client: parameters.get('client'), node: parameters.get('node') }
 }
 
-export function listSessions(
+/** What one process has found among its sessions. */
+export interface PickedSessions {
+  readonly total: number
+  /** The oldest, as many as asked for; plain data. */
+  readonly oldest: readonly ListedSession[]
+  /** Of all that match, by address. */
+  readonly clients: ReadonlyMap<string, number>
+}
+
+export function pickSessions(
   sessions: Iterable<ListedSession>,
   query: SessionQuery,
-  { now, wallTime }: { readonly now: number; readonly wallTime: Date },
-): SessionList {
+  worker: number | null = null,
+): PickedSessions {
   const found = [...sessions].filter(
     ({ client, node }) =>
       (query.client === null || client === query.client) && (query.node === null || node === query.node),
   )
+  const clients = new Map<string, number>()
+  for (const { client } of found) if (client !== null) clients.set(client, (clients.get(client) ?? 0) + 1)
+  const oldest = found.sort((a, b) => a.acceptedAt - b.acceptedAt).slice(0, query.limit)
+  return { total: found.length, oldest: oldest.map((session) => plain(session, worker)), clients }
+}
+
+function plain(session: ListedSession, worker: number | null): ListedSession {
+  const { id, client, peer, listener, node, phase, traffic, acceptedAt } = session
+  return { id, client, peer, listener, node, phase, traffic, acceptedAt, ...(worker === null ? {} : { worker }) }
+}
+
+/** One list of what all processes have found. */
+export function listSessions(
+  picked: readonly PickedSessions[],
+  query: SessionQuery,
+  { now, wallTime }: { readonly now: number; readonly wallTime: Date },
+): SessionList {
   const counts = new Map<string, number>()
-  for (const { client } of found) if (client !== null) counts.set(client, (counts.get(client) ?? 0) + 1)
+  for (const { clients } of picked)
+    for (const [client, count] of clients) counts.set(client, (counts.get(client) ?? 0) + count)
   return {
-    total: found.length,
-    sessions: found
+    total: picked.reduce((sum, { total }) => sum + total, 0),
+    sessions: picked
+      .flatMap(({ oldest }) => oldest)
       .sort((a, b) => a.acceptedAt - b.acceptedAt)
       .slice(0, query.limit)
       .map((session) => view(session, new Date(wallTime.getTime() - (now - session.acceptedAt)))),
@@ -83,9 +115,10 @@ export function listSessions(
   }
 }
 
-function view({ id, client, peer, listener, node, phase, traffic }: ListedSession, since: Date): SessionView {
+function view({ id, worker, client, peer, listener, node, phase, traffic }: ListedSession, since: Date): SessionView {
   return {
     id,
+    ...(worker === undefined ? {} : { worker }),
     client,
     ...(client === peer ? {} : { peer }),
     listener,

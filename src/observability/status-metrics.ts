@@ -14,6 +14,8 @@ export interface MetricsSnapshot {
   readonly status: Status
   readonly health: HealthSnapshot
   readonly sessions: SessionFigures
+  /** Workers that ended without being told to; left out: none. */
+  readonly lostWorkerCount?: number
   /** Of the configuration, as it writes their addresses. */
   readonly listeners: readonly string[]
   readonly limits: { readonly sessionsMax: number; readonly heldMax: number }
@@ -38,6 +40,7 @@ export class StatusMetrics {
     this.#takeDecision(snapshot)
     for (const node of snapshot.status.nodes) this.#takeNode(node, snapshot.health)
     this.#takeSessions(snapshot)
+    this.#takeWorkers(snapshot)
   }
 
   #takeDecision({ status, health, isReady, now }: MetricsSnapshot): void {
@@ -83,6 +86,18 @@ export class StatusMetrics {
     totals.bytes.raise(sessions.traffic.fromClient, 'from-client')
     totals.bytes.raise(sessions.traffic.toClient, 'to-client')
   }
+
+  #takeWorkers({ status, lostWorkerCount = 0 }: MetricsSnapshot): void {
+    const gauges = this.#gauges
+    for (const { worker: number, sessions, rssBytes, cpuSeconds, eventLoopDelayMs } of status.workers) {
+      const worker = String(number)
+      gauges.workerSessions.set({ worker }, sessions)
+      gauges.workerMemory.set({ worker }, rssBytes)
+      gauges.workerDelay.set({ worker }, eventLoopDelayMs / 1000)
+      gauges.workerCpu.set({ worker }, cpuSeconds)
+    }
+    this.#totals.lostWorkers.raise(lostWorkerCount)
+  }
 }
 
 // biome-ignore format: one metric a line reads as the table that it is.
@@ -108,6 +123,10 @@ function createGauges(registry: Registry) {
     sessionsMax: gauge('pgha_sessions_max', 'As configured: limits.max_sessions.'),
     predecessors: gauge('pgha_predecessor_sessions', 'Sessions of processes that an upgrade has replaced.'),
     held: gauge('pgha_sessions_held', 'Sessions that wait for a node.', 'listener'),
+    workerSessions: gauge('pgha_worker_sessions', 'Sessions of each worker process; no series: there are none.', 'worker'),
+    workerMemory: gauge('pgha_worker_resident_memory_bytes', 'Resident memory of each worker process.', 'worker'),
+    workerDelay: gauge('pgha_worker_eventloop_delay_max_seconds', 'Longest delay of its event loop in the last second.', 'worker'),
+    workerCpu: gauge('pgha_worker_cpu_seconds', 'CPU time of the worker since its start; a new one begins at 0.', 'worker'),
     heldMax: gauge('pgha_sessions_held_max', 'As configured: hold.max_sessions; 0: nobody is ever held.'),
   }
 }
@@ -124,6 +143,11 @@ function createTotals(registry: Registry) {
       name: 'pgha_sessions_ended_total',
       help: 'Sessions that ended, by close reason.',
       label: 'reason',
+    }),
+    lostWorkers: new TotalCounter({
+      registry,
+      name: 'pgha_workers_lost_total',
+      help: 'Worker processes that ended without being told to, and were replaced.',
     }),
     bytes: new TotalCounter({
       registry,

@@ -64,8 +64,23 @@ export interface Status {
   readonly draining: boolean
   /** Processes that were replaced by an upgrade and still have sessions, the latest first. */
   readonly predecessors: readonly PredecessorStatus[]
+  /** Processes that have the sessions; none when the proxy has them in its own. */
+  readonly workers: readonly WorkerStatus[]
   readonly version: string
   readonly uptimeSeconds: number
+}
+
+/** By its last report. */
+export interface WorkerStatus {
+  /** Counted from 1; the one that replaces it has the same. */
+  readonly worker: number
+  readonly pid: number
+  readonly sessions: number
+  readonly rssBytes: number
+  /** Of all threads, since its start. */
+  readonly cpuSeconds: number
+  /** The longest time in the last second or so that its event loop was late. */
+  readonly eventLoopDelayMs: number
 }
 
 export interface PredecessorStatus {
@@ -88,6 +103,8 @@ export interface StatusInput {
   readonly isDraining: boolean
   /** Left out: none. */
   readonly predecessors?: readonly PredecessorStatus[]
+  /** Left out: none. */
+  readonly workers?: readonly WorkerStatus[]
   readonly version: string
   readonly startedAt: number
   readonly now: number
@@ -115,6 +132,7 @@ export function buildStatus(input: StatusInput): Status {
     listeners: input.listeners,
     draining: input.isDraining,
     predecessors: input.predecessors ?? [],
+    workers: input.workers ?? [],
     version: input.version,
     uptimeSeconds: Math.round((now - input.startedAt) / 1000),
   }

@@ -78,6 +78,8 @@ export type CloseReason =
   | { readonly kind: 'proxy-stopping'; readonly node: string }
   /** The server's side broke without a word. */
   | { readonly kind: 'backend-lost'; readonly node: string }
+  /** The worker process that had it was lost: counted by the main process, where nobody is left to say it. */
+  | { readonly kind: 'worker-lost' }
   /** A CancelRequest: handed on, answered with silence. */
   | { readonly kind: 'cancel-request' }
 
@@ -111,6 +113,7 @@ export const CLOSE_REASON_LOG_LEVEL: Readonly<Record<CloseReasonKind, 'debug' | 
   'node-not-routable': 'warn',
   'proxy-stopping': 'info',
   'backend-lost': 'warn',
+  'worker-lost': 'warn',
 }
 
 /** All kinds, in the order above: counters are made from it, so that each is there from the start. */
@@ -131,6 +134,7 @@ export function farewellFor(reason: CloseReason): Farewell | null {
     case 'tls-not-offered':
     case 'tls-handshake-failed':
     case 'cancel-request':
+    case 'worker-lost':
       return null
     case 'malformed-startup':
       return malformedStartup(reason.problem)

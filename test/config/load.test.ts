@@ -485,14 +485,9 @@ describe('wrong files', () => {
       ],
     ],
     [
-      'what is not built yet',
-      file(listeners, nodes, monitor, 'workers: auto'),
-      ['ha.yaml:4: workers: is not available in this version (0.1): "auto"', '  expected 1'],
-    ],
-    [
       'faults of every kind together, in file order',
       file(
-        'workers: 2',
+        'workers: two',
         'monitor:',
         '  interval: 100ms',
         '  fast_interval: 1s',
@@ -504,8 +499,8 @@ describe('wrong files', () => {
       [
         'ha.yaml:1: listeners: is missing',
         '  expected a list with at least one entry',
-        'ha.yaml:1: workers: is not available in this version (0.1): "2"',
-        '  expected 1',
+        'ha.yaml:1: workers: is not a whole number: "two"',
+        '  expected a whole number, 1 to 256, or auto',
         'ha.yaml:4: monitor.fast_interval: is longer than monitor.interval: "1s"',
         '  expected at most 100ms',
         'ha.yaml:5: monitor.timeout: is not a duration: "soon"',

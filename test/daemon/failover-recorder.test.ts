@@ -39,8 +39,14 @@ async function startRecorder(file: JournalStore = new JournalFile(folder)) {
     clock,
     logger: log.logger,
     file,
-    admission: () => admission,
-    registry,
+    sessions: () => ({
+      size: registry.size,
+      heldCount: admission.heldCount,
+      totals: admission.totals,
+      acceptedCount: registry.acceptedCount,
+      endedCounts: registry.endedCounts,
+      countOn: (node) => registry.countOn(node),
+    }),
     onChange,
   })
   await recorder.restore(EPOCH)

@@ -20,6 +20,7 @@ const LABELS = [
   'role',
   'state',
   'version',
+  'worker',
 ]
 
 /** What is neither a time nor a size has no unit: counts, states, timelines. */

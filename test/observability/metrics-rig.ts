@@ -61,8 +61,14 @@ export function setUpMetrics(
     clock,
     logger,
     file: { path: '/failovers.json', load: async () => ({ kind: 'absent' }), save: async () => {} },
-    admission: () => admission,
-    registry,
+    sessions: () => ({
+      size: registry.size,
+      heldCount: admission.heldCount,
+      totals: admission.totals,
+      acceptedCount: registry.acceptedCount,
+      endedCounts: registry.endedCounts,
+      countOn: (node) => registry.countOn(node),
+    }),
     onChange: (before, after) => metrics.takeFailover(before, after),
   })
   const admission: Admission = new Admission({
@@ -115,6 +121,7 @@ export function setUpMetrics(
       sessions: { active: 0, held: admission.heldCount, accepted: 0, ended: registry.endedCounts },
       listeners: [LISTENER],
       isDraining: false,
+      workers: [{ worker: 1, pid: 7, sessions: 2, rssBytes: 60e6, cpuSeconds: 1.5, eventLoopDelayMs: 20 }],
       version: '1.2.3',
       startedAt: 0,
       now: clock.now(),

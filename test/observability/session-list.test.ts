@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { type ListedSession, listSessions, readSessionQuery } from '../../src/observability/session-list.ts'
+import {
+  type ListedSession,
+  listSessions,
+  pickSessions,
+  readSessionQuery,
+  type SessionList,
+  type SessionQuery,
+} from '../../src/observability/session-list.ts'
 
 const NOW = { now: 10_000, wallTime: new Date('2026-01-01T00:00:10.000Z') }
 const ANY = { limit: 100, client: null, node: null }
@@ -18,11 +25,16 @@ function sessionOf(given: Partial<ListedSession>): ListedSession {
   }
 }
 
+function list(sessions: readonly ListedSession[], asked: Partial<SessionQuery> = {}): SessionList {
+  const query = { ...ANY, ...asked }
+  return listSessions([pickSessions(sessions, query)], query, NOW)
+}
+
 describe('the list of sessions', () => {
   it('says who, by whom, where, since when and how much', () => {
     const direct = sessionOf({})
     const proxied = sessionOf({ client: '203.0.113.7', node: null, phase: 'held', acceptedAt: 8_500 })
-    expect(listSessions([direct, proxied], ANY, NOW)).toEqual({
+    expect(list([direct, proxied])).toEqual({
       total: 2,
       sessions: [
         {
@@ -58,17 +70,17 @@ describe('the list of sessions', () => {
     const sessions = Array.from({ length: 300 }, (_, index) =>
       sessionOf({ client: `10.0.0.${index % 30}`, acceptedAt: 9_000 - index }),
     )
-    const list = listSessions(sessions, { ...ANY, limit: 2 }, NOW)
-    expect([list.total, list.sessions.length, list.clients.length]).toEqual([300, 2, 20])
-    expect(list.sessions[0]?.since).toBe('2026-01-01T00:00:08.701Z')
-    expect(list.clients[0]).toEqual({ client: '10.0.0.0', sessions: 10 })
+    const shown = list(sessions, { limit: 2 })
+    expect([shown.total, shown.sessions.length, shown.clients.length]).toEqual([300, 2, 20])
+    expect(shown.sessions[0]?.since).toBe('2026-01-01T00:00:08.701Z')
+    expect(shown.clients[0]).toEqual({ client: '10.0.0.0', sessions: 10 })
   })
 
   it('can be of one client or one node', () => {
     const sessions = [sessionOf({}), sessionOf({ client: '[local]' }), sessionOf({ node: 'node2' })]
-    expect(listSessions(sessions, { ...ANY, client: '[local]' }, NOW).total).toBe(1)
-    expect(listSessions(sessions, { ...ANY, node: 'node1' }, NOW).total).toBe(2)
-    expect(listSessions(sessions, { ...ANY, node: 'node3' }, NOW)).toEqual({ total: 0, sessions: [], clients: [] })
+    expect(list(sessions, { client: '[local]' }).total).toBe(1)
+    expect(list(sessions, { node: 'node1' }).total).toBe(2)
+    expect(list(sessions, { node: 'node3' })).toEqual({ total: 0, sessions: [], clients: [] })
   })
 })
 

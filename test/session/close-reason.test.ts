@@ -23,6 +23,7 @@ const NO_PRIMARY =
 const ROWS: Readonly<Record<CloseReasonKind, Row>> = {
   finished: { reason: { kind: 'finished' }, says: null, level: 'debug' },
   'client-lost': { reason: { kind: 'client-lost' }, says: null, level: 'debug' },
+  'worker-lost': { reason: { kind: 'worker-lost' }, says: null, level: 'warn' },
   'client-left-early': { reason: { kind: 'client-left-early' }, says: null, level: 'debug' },
   'cancel-request': { reason: { kind: 'cancel-request' }, says: null, level: 'debug' },
   'startup-timeout': { reason: { kind: 'startup-timeout' }, says: null, level: 'info' },

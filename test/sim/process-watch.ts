@@ -54,8 +54,8 @@ export class ProcessWatch {
   readonly #setup: Setup
   readonly #cluster: SimCluster
   readonly #listener: Listener
-  /** The node that an operator has ordered to be accepted, while that is under way. */
-  ordered: string | null = null
+  /** Nodes that an operator has ordered to be accepted, while that is under way: as often as it was ordered. */
+  readonly ordered: string[] = []
   /** Something has reached the process since the last step. */
   isTouched = true
   #reason = ''
@@ -148,7 +148,7 @@ export class ProcessWatch {
         epoch.timelineId < before.timelineId ||
         epoch.systemIdentifier !== before.systemIdentifier ||
         (epoch.timelineId === before.timelineId && epoch.node !== before.node))
-    if (!falls || (this.ordered !== null && this.ordered === epoch?.node)) return
+    if (!falls || (epoch !== null && this.ordered.includes(epoch.node))) return
     this.tell('P8: the epoch never falls', [`from ${JSON.stringify(before)} to ${JSON.stringify(epoch)}`])
   }
 
@@ -157,11 +157,12 @@ export class ProcessWatch {
     const facts = this.#facts
     const before = facts.known.epoch
     facts.known = state
-    const isOrdered = this.ordered !== null && state.epoch?.node === this.ordered
+    const node = state.epoch?.node ?? null
+    const isOrdered = node !== null && this.ordered.includes(node)
     const isNew = state.epoch?.node !== before?.node || state.epoch?.timelineId !== before?.timelineId
     // What an operator accepts, also anew, begins without the claims against it, and as one that was there all the time.
     if (isNew || isOrdered) facts.forgetClaims(isOrdered)
-    if (isOrdered) facts.unbroken = facts.standing(this.ordered ?? '')?.answer.postmasterStartedAt ?? null
+    if (isOrdered) facts.unbroken = facts.standing(node)?.answer.postmasterStartedAt ?? null
     this.isTouched = true
   }
 

@@ -203,9 +203,10 @@ export class SimProxy {
   order(kind: 'accept' | 'fence' | 'unfence', node: string): void {
     const process = this.#awake
     if (process === null) return
-    if (kind === 'accept') process.watch.ordered = node
+    const { ordered } = process.watch
+    if (kind === 'accept') ordered.push(node)
     const done = (result: OrderResult): void => {
-      if (kind === 'accept') process.watch.ordered = null
+      if (kind === 'accept') ordered.splice(ordered.indexOf(node), 1)
       this.#listener.onNews(this.name, `order ${kind} ${node}: ${result.ok ? result.message : result.problem}`)
     }
     void process.loop[kind](node).then(done)

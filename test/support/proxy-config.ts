@@ -8,6 +8,9 @@ import { stringify } from 'yaml'
 import { freePorts } from './free-port.ts'
 import type { Login } from './roles.ts'
 
+/** Runs whatever starts a proxy over so many worker processes: what holds for one holds for several. */
+const WORKERS = process.env['PGHA_TEST_WORKERS']
+
 /** What the configuration needs to know of a cluster; both kinds of cluster have it. */
 export interface ProxiedCluster {
   readonly nodes: readonly { readonly name: string; readonly host: string; readonly port: number }[]
@@ -52,6 +55,7 @@ export async function writeProxyConfig(
     admin: { address: `127.0.0.1:${adminPort}`, token_file: tokenFile },
     state_dir: stateDirectory,
     log: { level: 'debug', format: 'json' },
+    ...(WORKERS === undefined ? {} : { workers: Number(WORKERS) }),
   }
   const file = join(folder, 'ha.yaml')
   const document = merge(defaults, overrides)

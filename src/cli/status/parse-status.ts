@@ -62,6 +62,19 @@ const STATUS_SCHEMA = z.looseObject({
   predecessors: z
     .array(z.looseObject({ pid: z.number(), version: z.string(), startedAt: z.string(), sessions: z.number() }))
     .default([]),
+  /** An older proxy has none. */
+  workers: z
+    .array(
+      z.looseObject({
+        worker: z.number(),
+        pid: z.number(),
+        sessions: z.number(),
+        rssBytes: z.number(),
+        cpuSeconds: z.number(),
+        eventLoopDelayMs: z.number(),
+      }),
+    )
+    .default([]),
   version: z.string().default('unknown'),
   uptimeSeconds: z.number().default(0),
 })
@@ -81,6 +94,7 @@ export type ShownStatus = Pick<
   | 'warnings'
   | 'draining'
   | 'predecessors'
+  | 'workers'
   | 'version'
   | 'uptimeSeconds'
 > & {

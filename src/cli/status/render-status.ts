@@ -35,7 +35,8 @@ export function renderStatus(status: ShownStatus, options: RenderStatusOptions):
   const { paint, columns, explain, now } = options
   const lines = [renderState(status, options), `${indentOf(status.state)}${paint('faint', describeProxy(status, now))}`]
   const earlier = status.predecessors.map((process) => paint('faint', describePredecessor(process)))
-  lines.push(...earlier.map((text) => `${indentOf(status.state)}${text}`))
+  const workers = status.workers.map((worker) => paint('faint', describeWorker(worker)))
+  lines.push(...[...earlier, ...workers].map((text) => `${indentOf(status.state)}${text}`))
   const rows = status.nodes.map((node) => ({ ...node, serverVersion: null }))
   const table = renderNodeTable(rows, options)
   lines.push('', ...table)
@@ -75,6 +76,11 @@ function describeProxy({ since, sessions, draining, version, uptimeSeconds }: Sh
 
 function describePredecessor({ pid, version, sessions }: ShownStatus['predecessors'][number]): string {
   return `${formatCount(sessions, 'session')} more in the process before the upgrade (${pid}, ${printable(version)})`
+}
+
+function describeWorker({ worker, pid, sessions, rssBytes, eventLoopDelayMs }: ShownStatus['workers'][number]): string {
+  const megabytes = Math.round(rssBytes / 1e6)
+  return `worker ${worker} (${pid}): ${formatCount(sessions, 'session')}, ${megabytes} MB, late by ${Math.round(eventLoopDelayMs)} ms`
 }
 
 /**

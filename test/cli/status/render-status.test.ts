@@ -96,6 +96,12 @@ describe('the screen of a status', () => {
     expect(screen(HEALTHY)).not.toContain('upgrade')
   })
 
+  it('shows each worker with its sessions, its memory, and how late its event loop was', () => {
+    const worker = { worker: 2, pid: 42, sessions: 1, rssBytes: 61_400_000, cpuSeconds: 3, eventLoopDelayMs: 1.6 }
+    expect(screen({ ...HEALTHY, workers: [worker] })).toContain('worker 2 (42): 1 session, 61 MB, late by 2 ms')
+    expect(screen(HEALTHY)).not.toContain('worker')
+  })
+
   it('says that the proxy is draining', () => {
     const text = screen({ ...HEALTHY, draining: true }, { explain: true })
     expect(text).toContain('0 held, draining, pgha-proxy')

@@ -13,6 +13,7 @@ export interface StatusOptions {
   readonly held?: number
   readonly draining?: boolean
   readonly predecessors?: Status['predecessors']
+  readonly workers?: Status['workers']
 }
 
 export const NOW = new Date('2026-01-01T12:00:00.000Z')
@@ -25,6 +26,7 @@ export function statusAfter({
   held = 0,
   draining = false,
   predecessors = [],
+  workers = [],
 }: StatusOptions): Status {
   const scenario = new Scenario({
     nodes: turns[0]?.length ?? 0,
@@ -44,6 +46,7 @@ export function statusAfter({
     listeners: ['127.0.0.1:5432'],
     isDraining: draining,
     predecessors,
+    workers,
     version: '1.2.3',
     startedAt: scenario.now - 90_000,
     now: scenario.now + 120,

@@ -6,9 +6,9 @@ import type { Logger } from 'pino'
 import { formatListenerAddress } from '../config/address.ts'
 import type { ListenerConfig, TerminatedTls } from '../config/config.ts'
 import { readTlsFiles, type TlsFileFault } from '../config/tls-files.ts'
+import { StartError } from '../daemon/start-error.ts'
 import type { Termination } from '../net/session-environment.ts'
 import type { Clock } from '../ports.ts'
-import { StartError } from './start-error.ts'
 import { TerminatedListener } from './terminated-listener.ts'
 
 /** How often the files are looked at. A change counts when it has stood for as long: files are written one by one. */

@@ -12,7 +12,7 @@ import { type DescriptorBudget, descriptorBudget, descriptorsFor } from '../sess
 export interface DescriptorGuardOptions {
   /** How many files this process may have open now; `null` when that is not known. */
   readonly readLimit: () => number | null
-  readonly registry: SessionRegistry
+  readonly registry: Pick<SessionRegistry, 'descriptorCount' | 'turnAway' | 'size'>
   readonly logger: Logger
 }
 

@@ -4,7 +4,7 @@ import type { ListenerConfig } from '../config/config.ts'
 import { createProxyTrust } from '../net/client-address.ts'
 import { SessionEndLog } from '../net/session-end-log.ts'
 import type { SessionEnvironment, Termination } from '../net/session-environment.ts'
-import { routeRequest } from './settings.ts'
+import { routeRequest } from './session-settings.ts'
 
 /** What is the listener's own, or made here. */
 type Own = 'endLog' | 'listener' | 'request' | 'tlsMode' | 'termination' | 'awaitsProxyHeader' | 'onPromotion'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { DescriptorGuard, readDescriptorLimit } from '../../src/daemon/descriptor-guard.ts'
 import { SessionRegistry } from '../../src/net/session-registry.ts'
+import { DescriptorGuard, readDescriptorLimit } from '../../src/workers/descriptor-guard.ts'
 import { createMemoryLog } from '../support/memory-log.ts'
 
 function guardOf(limit: number | null) {

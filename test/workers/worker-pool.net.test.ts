@@ -1,0 +1,131 @@
+/** The pool with real worker processes, in front of a server whose every byte the test sends. */
+import { afterEach, describe, expect, it } from 'vitest'
+import type { ListenerTls } from '../../src/config/config.ts'
+import { StartError } from '../../src/daemon/start-error.ts'
+import { systemClock } from '../../src/daemon/system-clock.ts'
+import { Listener } from '../../src/net/listener.ts'
+import type { Clock } from '../../src/ports.ts'
+import type { HostedConfig } from '../../src/workers/session-settings.ts'
+import { WorkerPool } from '../../src/workers/worker-pool.ts'
+import { decide } from '../net/decision-builder.ts'
+import { type FakeServer, startFakeServer } from '../net/fake-server.ts'
+import { RawClient, STARTUP } from '../net/session-rig.ts'
+import { waitFor } from '../support/condition.ts'
+import { createMemoryLog } from '../support/memory-log.ts'
+import { isAlive, signalProcess } from '../support/process-tree.ts'
+
+/** As the configuration writes it; the listener of the test is where the system has a free port. */
+const ADDRESS = '127.0.0.1:5432'
+const MISSING: ListenerTls = {
+  ...{ mode: 'terminate', cert: '/nowhere/cert.pem', key: '/nowhere/key.pem', clientCa: null, require: false },
+  ...{ minVersion: 'TLSv1.2', serverSslmode: 'disable', serverSslrootcert: null },
+}
+
+function configWith(tls: ListenerTls = { mode: 'passthrough' }): HostedConfig {
+  return {
+    listeners: [
+      {
+        address: { kind: 'tcp', host: '127.0.0.1', port: 5432 },
+        ...{ route: 'primary', tls, proxyProtocol: { from: [] }, socketMode: 0o666 },
+        ...{ balance: 'least-sessions', maxLagBytes: 0, fallback: 'none', onPromotion: 'keep' },
+      },
+    ],
+    keepalive: { clientMs: 0, serverMs: 0 },
+    monitor: { decisionTtlMs: 60_000 },
+    hold: { timeoutMs: 30_000, maxSessions: 100, releaseRate: 1000 },
+    limits: { maxSessions: 100, maxSessionsPerAddress: 0, startupTimeoutMs: 10_000, connectTimeoutMs: 10_000 },
+  }
+}
+
+const closers: (() => Promise<unknown>)[] = []
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+})
+
+function makePool(config = configWith(), clock: Clock = systemClock) {
+  const log = createMemoryLog()
+  const node: { address: { host: string; port: number } } = { address: { host: '127.0.0.1', port: 1 } }
+  const pool = new WorkerPool({
+    ...{ config, clock, count: 1, logger: log.logger, environment: process.env },
+    log: { level: 'fatal', format: 'json' },
+    readDescriptorLimit: () => null,
+    members: () => [{ name: 'node1', ...node }],
+    news: {
+      onHint: () => undefined,
+      onDialed: () => undefined,
+      onFirstRouted: () => undefined,
+      onAllReleased: () => undefined,
+      onHoldEnded: () => undefined,
+    },
+  })
+  closers.push(async () => await pool.close())
+  return { pool, log, node }
+}
+
+/** A pool of one worker that routes to the server, and a port that clients connect to. */
+async function open(clock?: Clock) {
+  const { pool, log, node } = makePool(configWith(), clock)
+  const server: FakeServer = await startFakeServer()
+  closers.push(async () => await server.close())
+  node.address = { host: '127.0.0.1', port: server.port }
+  await pool.start()
+  pool.takeDecision(decide({ primary: 'node1', at: systemClock.now() }), () => undefined)
+  const listener = new Listener({
+    address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+    onConnection: (socket) => pool.accept(socket, ADDRESS),
+    onError: () => undefined,
+  })
+  await listener.open()
+  closers.push(async () => listener.close())
+  const connect = (): RawClient => {
+    const client = new RawClient(Number(listener.address.split(':')[1])).send(STARTUP)
+    closers.push(async () => client.socket.destroy())
+    return client
+  }
+  return { pool, log, server, connect, pid: () => pool.workers[0]?.pid ?? 0 }
+}
+
+describe('a pool of workers', () => {
+  it('cannot be started where a worker cannot, and says why', async () => {
+    const { pool } = makePool(configWith(MISSING))
+    await expect(pool.start()).rejects.toThrow(StartError)
+    await pool.close()
+    expect(pool.workers).toEqual([])
+  })
+
+  it('takes no configuration that a worker cannot take; all goes on with the one before', async () => {
+    const { pool, server, connect } = await open()
+    await expect(pool.prepare(configWith(MISSING))).rejects.toThrow('listeners[0].tls.cert')
+    connect()
+    await (await server.connection()).got(STARTUP)
+  })
+
+  it('gives connections that come while no worker is there to the one that comes next', async () => {
+    const { pool, server, connect, pid } = await open()
+    const before = pid()
+    signalProcess(before, 'SIGKILL')
+    await waitFor('the loss', () => pool.workers.length === 0)
+    connect()
+    await waitFor('the connection', () => pool.size === 1)
+    await (await server.connection()).got(STARTUP)
+    expect([pid() === before, pool.lostWorkerCount, pool.endedCounts['worker-lost']]).toEqual([false, 1, 0])
+  })
+
+  it('kills a worker that does not answer, and counts its session', async () => {
+    const quick: Clock = {
+      ...systemClock,
+      schedule: (delayMs, callback) => systemClock.schedule(delayMs <= 1000 ? delayMs / 10 : delayMs, callback),
+    }
+    const { pool, log, server, connect, pid } = await open(quick)
+    const client = connect()
+    await (await server.connection()).got(STARTUP)
+    const before = pid()
+    await waitFor('its session to be known', () => pool.countOn('node1') === 1)
+    signalProcess(before, 'SIGSTOP')
+    await waitFor('its end', () => !isAlive(before))
+    await waitFor('the client to be told', () => client.isClosed || client.hasEnded)
+    await waitFor('it to be counted', () => pool.endedCounts['worker-lost'] === 1)
+    expect(log.news()).toContain('error a worker does not answer: it is killed')
+  })
+})
