@@ -34,6 +34,8 @@ const SOURCES = [
 ]
 /** What lies about in a checkout, and has no place in a package. */
 const LITTER = [
+  // Of a source that is no more.
+  'dist/gone.js',
   '.env',
   '.npmrc',
   'ha.yaml',

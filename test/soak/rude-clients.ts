@@ -21,7 +21,7 @@ export interface RudeReport {
 }
 
 /** Above `limits.startup_timeout` of the soak, and its lingering. */
-const PATIENCE_MS = 15_000
+const PATIENCE_MS = 30_000
 const TICK_MS = 20
 
 type Deed = (socket: Socket, hello: Buffer) => void

@@ -299,7 +299,8 @@ function settings({ idle, busy, workers }: SoakOptions): Readonly<Record<string,
     // On a machine that is full of clients and servers a late answer says nothing.
     monitor: { sslmode: 'disable', timeout: '5s', decision_ttl: '30s', password: `\${${PASSWORD_VARIABLE}}` },
     hold: { timeout: HOLD_TIMEOUTS[0], max_sessions: idle + busy + 5_000, release_rate: 2_000 },
-    limits: { max_sessions: idle + busy + 2_000, startup_timeout: '3s', connect_timeout: '10s' },
+    // The default: on a machine that is full of clients one may need seconds for its first word.
+    limits: { max_sessions: idle + busy + 2_000, startup_timeout: '10s', connect_timeout: '10s' },
     shutdown: { grace: '5s' },
     log: { level: 'info' },
     ...(workers === 1 ? {} : { workers }),
