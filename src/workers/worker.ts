@@ -40,6 +40,9 @@ const TIGHT_PART = 0.9
 /** How long the main process may take to answer: it may have to ask the others. */
 const ANSWER_MS = 1_000
 const DELAY_RESOLUTION_MS = 50
+/** The main process asks for a sign of life every second. One that is stopped or hangs fences nobody, as if it were gone. */
+export const MAIN_SILENT_MS = 10_000
+const WATCH_INTERVAL_MS = 1_000
 
 export class Worker {
   readonly #clock = systemClock
@@ -62,17 +65,21 @@ export class Worker {
   #cancelCounts: (() => void) | null = null
   #countedAt = 0
   #isToldToEnd = false
+  #heardAt = systemClock.now()
+  #cancelWatch: () => void = () => undefined
   #isOver = false
   readonly #hurry = Promise.withResolvers<void>()
 
   constructor(control: Duplex) {
     this.#control = new ControlChannel(control, (message) => this.#obey(message))
     this.#eventLoopDelay.enable()
+    this.#watchMain()
   }
 
   /** Resolves when the main process has let go of this one, or is gone, and no session is left. */
   async run(): Promise<void> {
     await this.#control.closed
+    this.#cancelWatch()
     this.#isOver = true
     const sessions = this.#sessions
     if (sessions !== null) {
@@ -100,7 +107,21 @@ export class Worker {
     else this.#sessions.accept(socket, passed.listener, passed.id)
   }
 
+  #watchMain(): void {
+    const dueAt = this.#clock.now() + WATCH_INTERVAL_MS
+    this.#cancelWatch = this.#clock.schedule(WATCH_INTERVAL_MS, () => {
+      const now = this.#clock.now()
+      // When this process itself stood still, there may be words that it has not read.
+      if (now - dueAt > WATCH_INTERVAL_MS) this.#heardAt = now
+      const silentMs = Math.round(now - this.#heardAt)
+      if (silentMs < MAIN_SILENT_MS) return this.#watchMain()
+      this.#logger?.error({ silentMs }, 'the main process says nothing')
+      this.#control.destroy()
+    })
+  }
+
   #obey(message: ToWorker): void {
+    this.#heardAt = this.#clock.now()
     if (message.kind === 'begin') return void this.#begin(message.charter)
     const sessions = this.#sessions
     const logger = this.#logger

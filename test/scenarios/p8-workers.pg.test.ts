@@ -253,9 +253,27 @@ describe('the end of the main process', () => {
     expect(pids.map(isAlive)).toEqual([false, false])
   })
 
-  it('by a crash is that of the workers as well: nobody would fence their sessions', async () => {
+  it('is seen in its silence: sessions that nobody fences end, and new workers come when it goes on', async () => {
     scene.startProxyAgain()
     await scene.waitUntilServing('node2')
+    const two = await logIn(2)
+    const pids = (await workers()).map(({ pid }) => pid)
+    scene.proxy.signal('SIGSTOP')
+    try {
+      await waitFor('all sessions to end', () => two.every(({ hasEnded }) => hasEnded), { timeoutMs: 30_000 })
+      for (const client of two) {
+        expect(client.errors).toEqual([expect.objectContaining({ C: '57P01', M: SESSION_ENDED })])
+      }
+      await waitFor('the workers to end', () => !pids.some(isAlive))
+    } finally {
+      scene.proxy.signal('SIGCONT')
+    }
+    await waitFor('others to be there', workers, { until: ({ length }) => length === 2 })
+    expect((await workers()).some(({ pid }) => pids.includes(pid))).toBe(false)
+    expect(await (await logIn(1))[0]?.ask('SELECT pg_is_in_recovery()::text')).toBe('false')
+  })
+
+  it('by a crash is that of the workers as well: nobody would fence their sessions', async () => {
     const two = await logIn(2)
     const pids = (await workers()).map(({ pid }) => pid)
     scene.proxy.signal('SIGKILL')
