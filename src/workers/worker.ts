@@ -115,7 +115,8 @@ export class Worker {
       if (now - dueAt > WATCH_INTERVAL_MS) this.#heardAt = now
       const silentMs = Math.round(now - this.#heardAt)
       if (silentMs < MAIN_SILENT_MS) return this.#watchMain()
-      this.#logger?.error({ silentMs }, 'the main process says nothing')
+      const logger = this.#logger
+      if (logger !== null) logger.error({ silentMs }, 'the main process says nothing')
       this.#control.destroy()
     })
   }

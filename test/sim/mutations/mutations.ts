@@ -342,8 +342,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'nobody is fenced',
     file: ADMISSION,
-    find: 'const endedCount = this.#fence(decision)',
-    replace: 'const endedCount = 0',
+    find: 'return this.#registry.applyDecision(decision)',
+    replace: 'return 0',
     why: 'P2, I5',
   },
   {
