@@ -9,11 +9,13 @@ import type { Decision } from '../topology/topology-state.ts'
 import { FencingRounds } from './fencing-rounds.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
-/** To fence, and to say so. It is a millisecond's work: whoever takes longer is stopped, or hangs. */
+/** To fence, and to say so, with hardly a session: whoever takes longer is stopped, or hangs. */
 export const CONFIRM_MS = 1_000
+/** For each session on top of that: it takes a tenth of it to tell one that it ends, where the machine is not short of time. */
+export const CONFIRM_MS_PER_SESSION = 1
 
 /** Of a worker, what the relay has to do with. */
-export type RelayedWorker = Pick<WorkerProcess, 'worker' | 'pid' | 'tell' | 'kill'>
+export type RelayedWorker = Pick<WorkerProcess, 'worker' | 'pid' | 'size' | 'tell' | 'kill'>
 
 export interface DecisionRelayOptions {
   readonly clock: Clock
@@ -124,11 +126,11 @@ export class DecisionRelay {
 
   #killOverdue(): void {
     const { clock, logger } = this.#options
-    const overdue = this.#rounds.overdue(clock.now(), CONFIRM_MS)
     for (const process of this.#options.workers()) {
-      if (!overdue.includes(process.worker)) continue
+      const withinMs = CONFIRM_MS + CONFIRM_MS_PER_SESSION * process.size
+      if (!this.#rounds.isOverdue(process.worker, clock.now(), withinMs)) continue
       logger.error(
-        { worker: process.worker, workerPid: process.pid, withinMs: CONFIRM_MS },
+        { worker: process.worker, workerPid: process.pid, withinMs },
         'a worker has not confirmed that it has fenced: it is killed',
       )
       process.kill()

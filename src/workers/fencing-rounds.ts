@@ -48,10 +48,9 @@ export class FencingRounds {
     this.#unconfirmed.delete(worker)
   }
 
-  /** Workers that were asked `limitMs` ago or earlier and have not confirmed that. */
-  overdue(now: number, limitMs: number): number[] {
-    return [...this.#unconfirmed]
-      .filter(([, [oldest]]) => oldest && now - oldest.at >= limitMs)
-      .map(([worker]) => worker)
+  /** Whether the worker was asked `limitMs` ago or earlier, and has not confirmed that. */
+  isOverdue(worker: number, now: number, limitMs: number): boolean {
+    const [oldest] = this.#unconfirmed.get(worker) ?? []
+    return oldest !== undefined && now - oldest.at >= limitMs
   }
 }

@@ -8,7 +8,7 @@ import { Admission } from '../../src/net/admission.ts'
 import { SessionRegistry } from '../../src/net/session-registry.ts'
 import type { RouteRequest } from '../../src/topology/route-session.ts'
 import type { Decision } from '../../src/topology/topology-state.ts'
-import { CONFIRM_MS, DecisionRelay } from '../../src/workers/decision-relay.ts'
+import { CONFIRM_MS, CONFIRM_MS_PER_SESSION, DecisionRelay } from '../../src/workers/decision-relay.ts'
 import type { ToWorker } from '../../src/workers/messages.ts'
 import { decide } from '../net/decision-builder.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -35,6 +35,8 @@ class FakeWorker {
   /** Confirmations that have not reached the relay. */
   readonly outbox: { readonly round: number; readonly endedCount: number }[] = []
   readonly registry = new NodeNames()
+  /** Sessions, as the main process counts them. */
+  size = 0
   isKilled = false
   readonly #admission: Admission
 
@@ -162,6 +164,16 @@ describe('a decision for another primary', () => {
     expect(clock.pendingCount).toBe(0)
   })
 
+  it('gives a worker with many sessions the time that it takes to end them', () => {
+    const { take, second, clock } = two()
+    second.size = 4_000
+    take(primaryIs('b'))
+    clock.advance(CONFIRM_MS + 4_000 * CONFIRM_MS_PER_SESSION - 1)
+    expect(second.isKilled).toBe(false)
+    clock.advance(CONFIRM_MS / 2)
+    expect(second.isKilled).toBe(true)
+  })
+
   it('kills nobody when this process itself stood still: what they said is read first', () => {
     const { take, second, clock, standStill } = two()
     take(primaryIs('b'))
@@ -258,6 +270,8 @@ describe('whatever happens in whatever order', () => {
         for (const each of workers) each.client()
         take(primaryIs('a', at + 1))
         settle()
+        // Those of before may have been on another node, and ended with it.
+        for (const each of workers) each.client()
         for (const { registry } of workers) expect(new Set(registry.sessions)).toEqual(new Set(['a']))
       }),
       { numRuns: 300 },

@@ -48,9 +48,9 @@ describe('a round of fencing', () => {
     const rounds = new FencingRounds()
     rounds.begin([1, 2], 0)
     const second = rounds.begin([1, 2], 900)
-    expect(rounds.overdue(999, 1000)).toEqual([])
+    expect(rounds.isOverdue(1, 999, 1000)).toBe(false)
     rounds.confirm(2, second)
-    expect(rounds.overdue(1000, 1000)).toEqual([1])
+    expect([1, 2].map((worker) => rounds.isOverdue(worker, 1000, 1000))).toEqual([true, false])
   })
 
   it('gives one that answers late, but answers, its time anew', () => {
@@ -58,6 +58,6 @@ describe('a round of fencing', () => {
     const first = rounds.begin([1], 0)
     rounds.begin([1], 900)
     rounds.confirm(1, first)
-    expect([rounds.overdue(1500, 1000), rounds.overdue(1900, 1000)]).toEqual([[], [1]])
+    expect([rounds.isOverdue(1, 1500, 1000), rounds.isOverdue(1, 1900, 1000)]).toEqual([false, true])
   })
 })
