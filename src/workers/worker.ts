@@ -64,6 +64,8 @@ export class Worker {
   #holdEnds: { readonly outcome: HoldOutcome; readonly waitedMs: number }[] = []
   #cancelCounts: (() => void) | null = null
   #countedAt = 0
+  /** The configuration that comes next has a limit for each address, or the one that is here. */
+  #isToLimitAddresses = false
   #isToldToEnd = false
   #heardAt = systemClock.now()
   #cancelWatch: () => void = () => undefined
@@ -203,7 +205,8 @@ export class Worker {
           take: (client, placesMax) => this.#takePlace(client, placesMax),
           note: (client) => {
             this.#clients.push(client)
-            this.#noteChange()
+            if (this.#isToLimitAddresses) this.#tellCounts()
+            else this.#noteChange()
           },
           leave: (client) => {
             this.#leftClients.push(client)
@@ -243,6 +246,9 @@ export class Worker {
       case 'prepare':
         try {
           this.#takePrepared = await sessions.prepare(question.config)
+          // By the time that anybody asks for one of few places, the main process is to know of all that are taken.
+          this.#isToLimitAddresses = question.config.limits.maxSessionsPerAddress > 0
+          this.#tellCounts()
           return { kind: 'prepared', fault: null }
         } catch (error) {
           return { kind: 'prepared', fault: faultOf(error) }

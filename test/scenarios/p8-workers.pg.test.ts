@@ -277,6 +277,7 @@ describe('the end of the main process', () => {
     const two = await logIn(2)
     const pids = (await workers()).map(({ pid }) => pid)
     scene.proxy.signal('SIGKILL')
+    await waitFor('it to be gone', () => !scene.proxy.isRunning)
     for (const client of two) {
       await client.waitForEnd()
       expect(client.errors).toEqual([expect.objectContaining({ C: '57P01', M: SESSION_ENDED })])
