@@ -394,17 +394,18 @@ describe('a probe of a server in trouble', () => {
     expect(await prober.ask()).toMatchObject({ failure: 'refused' })
   })
 
-  it.each(['fast', 'immediate'] as const)(
-    'tells a %s stop from the loss of its session on, and is refused in the end',
-    async (mode) => {
-      const prober = probe(node1)
-      await prober.answer()
-      await node1.stop(mode)
-      await waitFor('the loss to be told', () => prober.events.some(({ kind }) => kind === 'lost'))
-      expect(prober.events.at(-1)).toMatchObject({ kind: 'lost', detail: expect.stringContaining('57P01') })
-      expect(await prober.ask()).toMatchObject({ kind: 'failed', failure: 'refused' })
-    },
-  )
+  // In an immediate stop a process may be gone before its notice has left it: that it says why is tried with a stand-in.
+  it.each([
+    ['fast', /57P01/],
+    ['immediate', /57P01|closed the connection without a word/],
+  ] as const)('tells a %s stop from the loss of its session on, and is refused in the end', async (mode, words) => {
+    const prober = probe(node1)
+    await prober.answer()
+    await node1.stop(mode)
+    await waitFor('the loss to be told', () => prober.events.some(({ kind }) => kind === 'lost'))
+    expect(prober.events.at(-1)).toMatchObject({ kind: 'lost', detail: expect.stringMatching(words) })
+    expect(await prober.ask()).toMatchObject({ kind: 'failed', failure: 'refused' })
+  })
 
   it('is refused by a killed server in the very next probe, and answered when it is back', async () => {
     const prober = probe(node1)
