@@ -66,7 +66,7 @@ export class Worker {
   #countedAt = 0
   /** The configuration that comes next has a limit for each address, or the one that is here. */
   #isToLimitAddresses = false
-  #isToldToEnd = false
+  #isEndExplained = false
   #heardAt = systemClock.now()
   #cancelWatch: () => void = () => undefined
   #isOver = false
@@ -87,7 +87,7 @@ export class Worker {
     if (sessions !== null) {
       const { size } = sessions
       const logger = this.#logger
-      if (size > 0 && !this.#isToldToEnd && logger !== null)
+      if (size > 0 && !this.#isEndExplained && logger !== null)
         logger.error({ sessions: size }, 'the main process is gone: sessions end')
       for (const { socket } of this.#early) socket.destroy()
       await this.#endSessions(sessions)
@@ -117,8 +117,9 @@ export class Worker {
       if (now - dueAt > WATCH_INTERVAL_MS) this.#heardAt = now
       const silentMs = Math.round(now - this.#heardAt)
       if (silentMs < MAIN_SILENT_MS) return this.#watchMain()
-      const logger = this.#logger
-      if (logger !== null) logger.error({ silentMs }, 'the main process says nothing')
+      const [logger, sessions] = [this.#logger, this.#sessions?.size ?? 0]
+      if (logger !== null) logger.error({ silentMs, sessions }, 'the main process says nothing: sessions end')
+      this.#isEndExplained = true
       this.#control.destroy()
     })
   }
@@ -165,7 +166,7 @@ export class Worker {
       case 'end-waiting':
         return sessions.endWaiting()
       case 'end':
-        this.#isToldToEnd = true
+        this.#isEndExplained = true
         if (message.atOnce) this.#hurry.resolve()
         return void this.#endSessions(sessions)
       default:
