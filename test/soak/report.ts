@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
-import { bytesPerSession, type Finding, type RestPoint } from './leak-rules.ts'
+import { bytesPerSession, type Finding, floorsOf, type RestPoint } from './leak-rules.ts'
 import type { Phase, SoakOptions } from './options.ts'
 import type { PhaseOutcome } from './phases.ts'
 import { drawPlot, type Plot } from './plot.ts'
@@ -154,10 +154,7 @@ export function figuresOf(run: SoakRun): string {
     '|---|---:|---:|---:|---:|---:|---:|---:|',
     ...[start, ...results.map(({ rest }) => rest)].map(restLine),
     '',
-    ...phases.map((phase) => {
-      const cycles = results.filter((result) => result.phase === phase).map(({ rest }) => rest)
-      return `- live heap after \`${phase}\`, from the second cycle on: ${bytesPerSession(cycles).toFixed(1)} bytes a session`
-    }),
+    `Live heap, at the least of each cycle, from the second on: ${bytesPerSession(floorsOf(results.map(({ rest }) => rest))).toFixed(1)} bytes a session.`,
     '',
     ...Object.entries(plotsOf(run)).map(([name, { title }]) => `![${title}](pictures/soak-${name}.svg)\n`),
   ].join('\n')
