@@ -11,6 +11,7 @@ import type { PostgresServer } from '../support/postgres-server.ts'
 import { APPLICATION_LOGIN } from '../support/roles.ts'
 import { type BenchFolder, makeBenchFolder } from './bench-folder.ts'
 import type { Contender } from './contenders/contender.ts'
+import { FLOOR, type Floor, startFloor } from './contenders/floor.ts'
 import { OWN, type OwnProxy, startOwnProxy } from './contenders/own-proxy.ts'
 import { PEERS, type PeerName, peerVersion, type RunningPeer, startPeer } from './contenders/peers.ts'
 
@@ -35,14 +36,20 @@ export class BenchStage {
   readonly folder: string
   readonly own: OwnProxy
   readonly peers: readonly RunningPeer[]
+  readonly floor: Floor
   readonly #folder: BenchFolder
 
-  private constructor(cluster: PostgresCluster, folder: BenchFolder, own: OwnProxy, peers: readonly RunningPeer[]) {
+  private constructor(
+    cluster: PostgresCluster,
+    folder: BenchFolder,
+    [own, peers, floor]: readonly [OwnProxy, readonly RunningPeer[], Floor],
+  ) {
     this.cluster = cluster
     this.folder = folder.path
     this.#folder = folder
     this.own = own
     this.peers = peers
+    this.floor = floor
   }
 
   /** `scale`: that of pgbench's tables, 100,000 accounts each. */
@@ -78,7 +85,8 @@ export class BenchStage {
           await startPeer(name, { folder: folder.path, server: node, sessionsMax: SESSIONS_MAX, user, certificate }),
         )
       }
-      return new BenchStage(cluster, folder, own, peers)
+      const floor = await startFloor({ host: node.host, port: node.port })
+      return new BenchStage(cluster, folder, [own, peers, floor])
     } catch (error) {
       await Promise.allSettled([own?.close(), ...peers.map((peer) => peer.close())])
       await cluster.destroy()
@@ -100,14 +108,14 @@ export class BenchStage {
   contenders(...names: readonly string[]): readonly Contender[] {
     const target = { host: this.node.host, port: this.node.port }
     const direct: Contender = { name: DIRECT, target, tls: { kind: 'passed through', target }, pid: null }
-    const all = [direct, this.own, ...this.peers]
+    const all = [direct, this.own, ...this.peers, this.floor]
     if (names.length > 0) return all.filter(({ name }) => names.includes(name))
-    // Larger buffers are for large results.
-    return all.filter(({ name }) => name !== 'HAProxy 256 KiB')
+    // Larger buffers are for large results, and the floor is for those who ask what of the cost is Node's.
+    return all.filter(({ name }) => name !== 'HAProxy 256 KiB' && name !== FLOOR)
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([this.own.close(), ...this.peers.map((peer) => peer.close())])
+    await Promise.allSettled([this.own.close(), this.floor.close(), ...this.peers.map((peer) => peer.close())])
     await this.cluster.destroy()
     this.#folder.remove()
   }

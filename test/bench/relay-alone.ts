@@ -16,6 +16,7 @@ import { freePort } from '../support/free-port.ts'
 import { haproxyAvailable } from '../support/haproxy.ts'
 import { reapOnExit } from '../support/reaper.ts'
 import { makeServerFolder } from '../support/temp-folder.ts'
+import { FLOOR } from './contenders/floor.ts'
 import type { RelayEndsAnswer, RelayEndsOrder } from './relay-ends.ts'
 import { percentile } from './statistics.ts'
 
@@ -36,7 +37,7 @@ export interface RelayBenchOptions {
 export interface RelayBenchRow {
   /** `exchange, 8 clients`, `bulk down, rows of 8192 B` … */
   readonly workload: string
-  readonly relay: 'pgha-proxy' | 'HAProxy' | 'HAProxy, 256 KiB buffers'
+  readonly relay: 'pgha-proxy' | 'HAProxy' | 'HAProxy, 256 KiB buffers' | typeof FLOOR
   readonly rateUnit: 'exchanges/s' | 'MB/s' | 'sessions/s'
   readonly rates: readonly number[]
   /** CPU time of the relaying process. */
@@ -71,6 +72,7 @@ export async function benchRelay(options: RelayBenchOptions): Promise<RelayBench
   try {
     const ends = await startNode('relay-ends.ts', [], children)
     const host = await startNode('relay-host.ts', [String(ends.port)], children)
+    const floor = await startNode('floor-relay.ts', [String(ends.port)], children)
     const relays: RunningRelay[] = [
       { name: 'pgha-proxy', pid: host.pid, port: host.port },
       await startHaproxy({ name: 'HAProxy', folder, serverPort: ends.port, bufferBytes: null }, children),
@@ -78,6 +80,7 @@ export async function benchRelay(options: RelayBenchOptions): Promise<RelayBench
         { name: 'HAProxy, 256 KiB buffers', folder, serverPort: ends.port, bufferBytes: 256 * 1024 },
         children,
       ),
+      { name: FLOOR, pid: floor.pid, port: floor.port },
     ]
     const rows: RelayBenchRow[] = []
     for (const workload of workloadsOf(options)) {
@@ -85,7 +88,7 @@ export async function benchRelay(options: RelayBenchOptions): Promise<RelayBench
       const isBulk = workload.units.rateUnit === 'MB/s'
       const measured = await measure(
         workload,
-        relays.filter(({ name }) => isBulk || name !== 'HAProxy, 256 KiB buffers'),
+        relays.filter(({ name }) => name !== (isBulk ? FLOOR : 'HAProxy, 256 KiB buffers')),
         { ends: ends.child, rounds: options.rounds },
       )
       for (const row of measured) options.report?.(describe(row, measured))

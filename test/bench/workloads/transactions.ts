@@ -6,6 +6,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { APPLICATION_LOGIN } from '../../support/roles.ts'
 import { fewerRounds } from '../bench-options.ts'
+import { FLOOR } from '../contenders/floor.ts'
 import { type PgbenchFigures, runPgbench } from '../pgbench.ts'
 import { comparisonTable, type Metric, ratioTarget, type Samples } from '../report/compare.ts'
 import type { Target } from '../report/section.ts'
@@ -21,12 +22,21 @@ const SESSION_METRICS: readonly Metric[] = [
   { key: 'cpuUs', title: 'CPU of the proxy, µs each', digits: 0 },
 ]
 
+const FLOOR_NOTE =
+  `${FLOOR}: two sockets of Node, one shared buffer to read into, and nothing else (test/bench/floor-relay.ts): no proxy ` +
+  'in Node without native code can cost less.'
+
 /** All contenders in turns with the same arguments. */
-async function compare(context: BenchContext, args: readonly string[], rounds: number): Promise<Samples> {
+async function compare(
+  context: BenchContext,
+  args: readonly string[],
+  { rounds, hasFloor = false }: { readonly rounds: number; readonly hasFloor?: boolean },
+): Promise<Samples> {
   const { options, report } = context
   const stage = await context.stage()
   // One workload with all of them shows that they can be started.
-  const contenders = stage.fewContenders(options.isQuick && !args.includes('-S'))
+  const usual = stage.fewContenders(options.isQuick && !args.includes('-S'))
+  const contenders = hasFloor ? [...usual, stage.floor] : usual
   return await takeTurns(contenders, rounds, async (contender) => {
     const figures = await runPgbench({ contender, args, seconds: options.seconds })
     report(`${contender.name}: ${describe(figures)}`)
@@ -53,7 +63,10 @@ export const select: Workload = {
         const hasTarget = mode === 'prepared' && clients < 400
         context.report(`-S ${mode}, ${clients} clients`)
         const rounds = hasTarget ? context.options.rounds : fewerRounds(context.options)
-        const samples = await compare(context, ['-S', '-M', mode, ...clientsArgs(clients)], rounds)
+        const samples = await compare(context, ['-S', '-M', mode, ...clientsArgs(clients)], {
+          rounds,
+          hasFloor: hasTarget,
+        })
         tables.push(comparisonTable(`${mode}, ${clients} clients`, samples, METRICS))
         if (!hasTarget) continue
         const what = `-S prepared, ${clients} clients, against HAProxy:`
@@ -64,7 +77,11 @@ export const select: Workload = {
         )
       }
     }
-    const notes = ['pgbench -S with one thread; one row by its key.', 'The first second of each run is not counted.']
+    const notes = [
+      'pgbench -S with one thread; one row by its key.',
+      'The first second of each run is not counted.',
+      FLOOR_NOTE,
+    ]
     return { id: 'select', title: 'One row by its key', notes, tables, targets }
   },
 }
@@ -72,7 +89,9 @@ export const select: Workload = {
 export const tpcb: Workload = {
   id: 'tpcb',
   run: async (context) => {
-    const samples = await compare(context, ['-M', 'prepared', ...clientsArgs(8)], fewerRounds(context.options))
+    const samples = await compare(context, ['-M', 'prepared', ...clientsArgs(8)], {
+      rounds: fewerRounds(context.options),
+    })
     const notes = ["pgbench's own script: five statements and a transaction around them, prepared, 8 clients."]
     const tables = [comparisonTable('', samples, METRICS)]
     return { id: 'tpcb', title: 'TPC-B-like', notes, tables, targets: [] }
@@ -94,7 +113,7 @@ export const wide: Workload = {
     const script = join(stage.folder, 'wide.sql')
     writeFileSync(script, 'SELECT * FROM bench_wide;\n')
     const args = ['-f', script, '-M', 'prepared', ...clientsArgs(8)]
-    const samples = await compare(context, args, fewerRounds(context.options))
+    const samples = await compare(context, args, { rounds: fewerRounds(context.options) })
     rmSync(script)
     const kib = Math.round((WIDE_COLUMNS * WIDE_ROWS * 36) / 1024)
     const notes = [`${WIDE_ROWS} rows of ${WIDE_COLUMNS} texts, about ${kib} KiB for each transaction, 8 clients.`]
@@ -106,7 +125,10 @@ export const wide: Workload = {
 export const connect: Workload = {
   id: 'connect',
   run: async (context) => {
-    const samples = await compare(context, ['-S', '-C', ...clientsArgs(8)], context.options.rounds)
+    const samples = await compare(context, ['-S', '-C', ...clientsArgs(8)], {
+      rounds: context.options.rounds,
+      hasFloor: true,
+    })
     const what = 'new sessions (-C) against HAProxy:'
     return {
       id: 'connect',
@@ -114,6 +136,7 @@ export const connect: Workload = {
       notes: [
         'pgbench -S -C, 8 clients, without passwords: SCRAM costs PostgreSQL so much that the proxies would not be seen.',
         'PgBouncer keeps its sessions with the server (DISCARD ALL between two clients), so PostgreSQL forks no process.',
+        FLOOR_NOTE,
       ],
       tables: [comparisonTable('', samples, SESSION_METRICS)],
       targets: [
