@@ -20,6 +20,11 @@ import { FLOOR } from './contenders/floor.ts'
 import type { RelayEndsAnswer, RelayEndsOrder } from './relay-ends.ts'
 import { percentile } from './statistics.ts'
 
+/** Sessions of ours that do not get through at once; only measured as new ones. */
+const HELD = 'pgha-proxy, held first'
+const REFUSED = 'pgha-proxy, refused with 57P03'
+const LARGE = 'HAProxy, 256 KiB buffers'
+
 export interface RelayBenchOptions {
   readonly rounds: number
   /** Of each measurement of exchanges and of sessions. */
@@ -37,7 +42,7 @@ export interface RelayBenchOptions {
 export interface RelayBenchRow {
   /** `exchange, 8 clients`, `bulk down, rows of 8192 B` … */
   readonly workload: string
-  readonly relay: 'pgha-proxy' | 'HAProxy' | 'HAProxy, 256 KiB buffers' | typeof FLOOR
+  readonly relay: 'pgha-proxy' | 'HAProxy' | typeof LARGE | typeof FLOOR | typeof HELD | typeof REFUSED
   readonly rateUnit: 'exchanges/s' | 'MB/s' | 'sessions/s'
   readonly rates: readonly number[]
   /** CPU time of the relaying process. */
@@ -48,7 +53,9 @@ export interface RelayBenchRow {
 interface Workload {
   readonly name: string
   readonly clientCount: number
-  readonly order: (port: number) => RelayEndsOrder
+  readonly order: (relay: RunningRelay) => RelayEndsOrder
+  /** Those that it leaves out. */
+  readonly without: readonly RelayBenchRow['relay'][]
   readonly units: Pick<RelayBenchRow, 'rateUnit' | 'cpuUnit'>
 }
 
@@ -72,23 +79,23 @@ export async function benchRelay(options: RelayBenchOptions): Promise<RelayBench
   try {
     const ends = await startNode('relay-ends.ts', [], children)
     const host = await startNode('relay-host.ts', [String(ends.port)], children)
+    const held = await startNode('relay-host.ts', [String(ends.port), 'held'], children)
+    const refused = await startNode('relay-host.ts', [String(ends.port), 'refused'], children)
     const floor = await startNode('floor-relay.ts', [String(ends.port)], children)
     const relays: RunningRelay[] = [
       { name: 'pgha-proxy', pid: host.pid, port: host.port },
       await startHaproxy({ name: 'HAProxy', folder, serverPort: ends.port, bufferBytes: null }, children),
-      await startHaproxy(
-        { name: 'HAProxy, 256 KiB buffers', folder, serverPort: ends.port, bufferBytes: 256 * 1024 },
-        children,
-      ),
+      await startHaproxy({ name: LARGE, folder, serverPort: ends.port, bufferBytes: 256 * 1024 }, children),
       { name: FLOOR, pid: floor.pid, port: floor.port },
+      { name: HELD, pid: held.pid, port: held.port },
+      { name: REFUSED, pid: refused.pid, port: refused.port },
     ]
     const rows: RelayBenchRow[] = []
     for (const workload of workloadsOf(options)) {
       if (options.only !== undefined && !workload.name.includes(options.only)) continue
-      const isBulk = workload.units.rateUnit === 'MB/s'
       const measured = await measure(
         workload,
-        relays.filter(({ name }) => name !== (isBulk ? FLOOR : 'HAProxy, 256 KiB buffers')),
+        relays.filter(({ name }) => !workload.without.includes(name)),
         { ends: ends.child, rounds: options.rounds },
       )
       for (const row of measured) options.report?.(describe(row, measured))
@@ -106,6 +113,7 @@ function workloadsOf({ seconds, bulkBytes, clientCounts }: RelayBenchOptions): W
     name: `bulk ${direction}, messages of ${messageBytes} B`,
     clientCount: 1,
     order: () => ({ kind: 'bulk', direction, bytes: bulkBytes, messageBytes }),
+    without: [FLOOR, HELD, REFUSED],
     units: { rateUnit: 'MB/s', cpuUnit: 'ms/GB' },
   })
   return [
@@ -114,6 +122,7 @@ function workloadsOf({ seconds, bulkBytes, clientCounts }: RelayBenchOptions): W
         name: `exchange, ${clientCount} clients`,
         clientCount,
         order: () => ({ kind: 'exchange', seconds }),
+        without: [LARGE, HELD, REFUSED],
         units: { rateUnit: 'exchanges/s', cpuUnit: 'µs/exchange' },
       }),
     ),
@@ -123,7 +132,8 @@ function workloadsOf({ seconds, bulkBytes, clientCounts }: RelayBenchOptions): W
     {
       name: 'new sessions',
       clientCount: 0,
-      order: (port) => ({ kind: 'sessions', port, seconds, parallel: 8 }),
+      order: ({ name, port }) => ({ kind: name === REFUSED ? 'refused' : 'sessions', port, seconds, parallel: 8 }),
+      without: [LARGE],
       units: { rateUnit: 'sessions/s', cpuUnit: 'µs/session' },
     },
   ]
@@ -148,7 +158,7 @@ async function measure(
         if (units.rateUnit === 'exchanges/s') await ask(ends, { kind: 'exchange', seconds: WARM_UP_MS / 1000 })
       }
       const cpuBeforeNs = cpuNsOf(relay.pid)
-      const { count, ms } = await ask(ends, order(relay.port))
+      const { count, ms } = await ask(ends, order(relay))
       const cpuNs = cpuNsOf(relay.pid) - cpuBeforeNs
       const isBulk = units.rateUnit === 'MB/s'
       rows[index]?.rates.push(isBulk ? count / 1000 / ms : (count * 1000) / ms)

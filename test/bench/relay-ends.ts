@@ -14,8 +14,13 @@ export type RelayEndsOrder =
   | { readonly kind: 'exchange'; readonly seconds: number }
   /** One client; `messageBytes`: how long the messages in it are, which a relay that watches for their ends has to find. */
   | { readonly kind: 'bulk'; readonly direction: 'down' | 'up'; readonly bytes: number; readonly messageBytes: number }
-  /** New sessions one after the other on `parallel` connections: login, Terminate. */
-  | { readonly kind: 'sessions'; readonly port: number; readonly seconds: number; readonly parallel: number }
+  /** New sessions one after the other on `parallel` connections: login, Terminate; or such as are refused. */
+  | {
+      readonly kind: 'sessions' | 'refused'
+      readonly port: number
+      readonly seconds: number
+      readonly parallel: number
+    }
   /** Every client gets so many bytes, `parallel` of them at a time. */
   | { readonly kind: 'bulk-each'; readonly bytes: number; readonly parallel: number }
   | { readonly kind: 'close' }
@@ -211,18 +216,31 @@ async function bulk(order: Extract<RelayEndsOrder, { kind: 'bulk' }>): Promise<R
   return { count: blocks * block.length, ms: performance.now() - startedAt }
 }
 
-async function sessions(order: Extract<RelayEndsOrder, { kind: 'sessions' }>): Promise<RelayEndsAnswer> {
+async function served(port: number): Promise<void> {
+  const { socket } = await logIn(port)
+  const isClosed = once(socket, 'close')
+  socket.write(TERMINATE)
+  socket.end()
+  socket.resume()
+  await isClosed
+}
+
+async function refused(port: number): Promise<void> {
+  const client = new Client()
+  client.connect(port)
+  const isClosed = once(client.socket, 'close')
+  client.onBytes = () => client.socket.end()
+  client.socket.write(STARTUP)
+  await isClosed
+}
+
+async function sessions(order: Extract<RelayEndsOrder, { parallel: number; port: number }>): Promise<RelayEndsAnswer> {
   const startedAt = performance.now()
   const endsAt = startedAt + order.seconds * 1000
   let count = 0
   const repeat = async (): Promise<void> => {
     while (performance.now() < endsAt) {
-      const { socket } = await logIn(order.port)
-      const isClosed = once(socket, 'close')
-      socket.write(TERMINATE)
-      socket.end()
-      socket.resume()
-      await isClosed
+      await (order.kind === 'sessions' ? served : refused)(order.port)
       count += 1
     }
   }
@@ -243,6 +261,7 @@ async function obey(order: RelayEndsOrder): Promise<RelayEndsAnswer> {
     case 'bulk':
       return await bulk(order)
     case 'sessions':
+    case 'refused':
       return await sessions(order)
     case 'bulk-each':
       return await bulkEach(order)

@@ -48,6 +48,8 @@ export const relay: Workload = {
       notes: [
         'No PostgreSQL: both ends of the sessions are one process that does as little as it can. Sessions of pgha-proxy',
         'from its listener to its relay; down is from the server to the client.',
+        'New sessions are held first while there is a primary for 5 ms in 10 only; they are refused where there is none and',
+        '`hold.timeout` is 0.',
       ],
       tables,
       targets,
