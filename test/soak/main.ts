@@ -80,7 +80,11 @@ async function soak({ cycles, phases }: SoakOptions): Promise<SoakRun> {
   const points = results.map(({ rest }) => rest)
   return {
     options,
-    command: `npm run soak -- ${process.argv.slice(2).join(' ')}`.trim(),
+    // Where its files went is nobody's affair.
+    command: `npm run soak -- ${process.argv
+      .slice(2)
+      .join(' ')
+      .replace(/ ?--(csv|save) \S+/g, '')}`.trim(),
     machine: describeMachine(),
     loadAverage: loads.reduce((sum, load) => sum + load, 0) / loads.length,
     start,
