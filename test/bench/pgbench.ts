@@ -23,6 +23,8 @@ export interface PgbenchOptions {
   readonly args: readonly string[]
   /** Measured, behind a first one that is not. */
   readonly seconds: number
+  /** Not counted, at least 1; left out: 1. */
+  readonly warmUpSeconds?: number
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -48,8 +50,8 @@ export const PLAIN = { PGSSLMODE: 'disable', PGGSSENCMODE: 'disable' } as const
 
 /** Rejects when pgbench ends by itself, or when a transaction fails. */
 export async function runPgbench(options: PgbenchOptions): Promise<PgbenchFigures> {
-  const { contender, target = contender.target, seconds } = options
-  const limitMs = (seconds + 30) * 1_000
+  const { contender, target = contender.target, seconds, warmUpSeconds = 1 } = options
+  const limitMs = (warmUpSeconds + seconds + 30) * 1_000
   const child = startProgram('pgbench', ['-n', '-P', '1', '-T', '3600', ...options.args], {
     target,
     env: { ...PLAIN, ...options.env },
@@ -73,8 +75,8 @@ export async function runPgbench(options: PgbenchOptions): Promise<PgbenchFigure
       return
     }
     seen.push(progress)
-    if (seen.length === 1) cpuBefore = used()
-    if (seen.length !== seconds + 1) return
+    if (seen.length === warmUpSeconds) cpuBefore = used()
+    if (seen.length !== warmUpSeconds + seconds) return
     cpuAfter = used()
     child.kill('SIGKILL')
   })
@@ -83,14 +85,14 @@ export async function runPgbench(options: PgbenchOptions): Promise<PgbenchFigure
   } finally {
     release()
   }
-  const measured = seen.slice(1, seconds + 1)
+  const measured = seen.slice(warmUpSeconds, warmUpSeconds + seconds)
   const failed = seen.reduce((sum, each) => sum + each.failed, 0)
   if (measured.length < seconds || failed > 0 || other.some((line) => line.includes('error'))) {
     throw new Error(
       `pgbench through ${contender.name}: ${failed} failed, ${seen.length} seconds\n${other.slice(0, 5).join('\n')}`,
     )
   }
-  let [transactions, latencySum, lastAt] = [0, 0, seen[0]?.atSeconds ?? 0]
+  let [transactions, latencySum, lastAt] = [0, 0, seen[warmUpSeconds - 1]?.atSeconds ?? 0]
   const startedAt = lastAt
   for (const { atSeconds, tps, latencyMs } of measured) {
     const count = tps * (atSeconds - lastAt)
