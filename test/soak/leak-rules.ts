@@ -34,10 +34,7 @@ export interface RestPoint {
 export interface LeakLimits {
   /** Growth of the live heap for each session that ended. */
   readonly bytesPerSession: number
-  /**
-   * Growth that says nothing, however few the sessions: histories by time, and the noise of the heap. After 1,200 sessions
-   * at once the same proxy was seen 300 KiB apart in the floors of two cycles, and 970 KiB in two rests after one phase.
-   */
+  /** Growth that says nothing, however few the sessions: histories by time, and the noise of the heap. */
   readonly heapNoiseBytes: number
   /** Growth of resident memory: of the allocator, which gives little back. */
   readonly rssShare: number
@@ -46,7 +43,7 @@ export interface LeakLimits {
 
 export const LEAK_LIMITS: LeakLimits = {
   bytesPerSession: 20,
-  heapNoiseBytes: 1024 * 1024,
+  heapNoiseBytes: 512 * 1024,
   rssShare: 0.3,
   rssNoiseBytes: 48 * 1024 * 1024,
 }

@@ -14,7 +14,7 @@ let clients = 0
 
 subscribe('net.server.socket', (message) => {
   clients += 1
-  if (leaks.includes('heap')) kept.push({ notes: Array.from({ length: 2_000 }, (_, index) => index + 0.5) })
+  if (leaks.includes('heap')) kept.push({ notes: Array.from({ length: 300 }, (_, index) => index + 0.5) })
   if (leaks.includes('timers')) setInterval(() => {}, 3_600_000).unref()
   if (clients % RARELY > 0) return
   if (leaks.includes('sockets')) kept.push((message as { socket: unknown }).socket)
