@@ -5,15 +5,17 @@
 import { ClientCounts } from '../session/client-counts.ts'
 import { CLOSE_REASON_KINDS, type CloseReasonKind } from '../session/close-reason.ts'
 import { countSessions, type SessionFigures, type Traffic } from '../session/session-figures.ts'
+import { TurnoverMap } from '../session/turnover-map.ts'
 import type { Decision } from '../topology/topology-state.ts'
 import type { Session } from './session.ts'
 
 export class SessionRegistry {
   readonly #onChange: () => void
-  readonly #sessions = new Set<Session>()
-  readonly #byNode = new Map<string, Set<Session>>()
-  readonly #byCancelKey = new Map<string, Session>()
-  readonly #cancelKeys = new Map<Session, string>()
+  /** By number, as on a node. */
+  readonly #sessions = new TurnoverMap<number, Session>()
+  readonly #byNode = new Map<string, TurnoverMap<number, Session>>()
+  readonly #byCancelKey = new TurnoverMap<string, Session>()
+  readonly #cancelKeys = new Map<number, string>()
   readonly #ended = new Map<CloseReasonKind, number>(CLOSE_REASON_KINDS.map((kind) => [kind, 0]))
   #acceptedCount = 0
   #lastSessionId = 0
@@ -60,7 +62,7 @@ export class SessionRegistry {
 
   /** Counted now: walks through all sessions. */
   get figures(): SessionFigures {
-    return countSessions(this.#sessions, this.#endedTraffic)
+    return countSessions(this.#sessions.values(), this.#endedTraffic)
   }
 
   /** The next session gets this number: where several processes have sessions, somebody else counts them. */
@@ -76,12 +78,12 @@ export class SessionRegistry {
 
   add(session: Session): void {
     this.#acceptedCount += 1
-    this.#sessions.add(session)
+    this.#sessions.set(session.id, session)
     this.#onChange()
   }
 
   remove(session: Session, kind: CloseReasonKind): void {
-    if (!this.#sessions.delete(session)) return
+    if (!this.#sessions.delete(session.id)) return
     this.#ended.set(kind, (this.#ended.get(kind) ?? 0) + 1)
     const { fromClient, toClient } = this.#endedTraffic
     const { traffic } = session
@@ -99,14 +101,14 @@ export class SessionRegistry {
 
   join(node: string, session: Session): void {
     this.#backendCount += 1
-    const sessions = this.#byNode.get(node)
-    if (sessions === undefined) this.#byNode.set(node, new Set([session]))
-    else sessions.add(session)
+    const sessions = this.#byNode.get(node) ?? new TurnoverMap()
+    sessions.set(session.id, session)
+    this.#byNode.set(node, sessions)
     this.#onChange()
   }
 
   leave(node: string, session: Session): void {
-    if (this.#byNode.get(node)?.delete(session) !== true) return
+    if (this.#byNode.get(node)?.delete(session.id) !== true) return
     this.#backendCount -= 1
     this.#onChange()
   }
@@ -123,13 +125,13 @@ export class SessionRegistry {
 
   learnCancelKey(key: string, session: Session): void {
     this.#byCancelKey.set(key, session)
-    this.#cancelKeys.set(session, key)
+    this.#cancelKeys.set(session.id, key)
   }
 
   forgetCancelKey(session: Session): void {
-    const key = this.#cancelKeys.get(session)
+    const key = this.#cancelKeys.get(session.id)
     if (key === undefined) return
-    this.#cancelKeys.delete(session)
+    this.#cancelKeys.delete(session.id)
     // Two servers may have given the same key; the younger session has it now.
     if (this.#byCancelKey.get(key) === session) this.#byCancelKey.delete(key)
   }
@@ -147,7 +149,7 @@ export class SessionRegistry {
         this.#byNode.delete(node)
         continue
       }
-      for (const session of [...sessions]) {
+      for (const session of [...sessions.values()]) {
         if (session.obey(decision) === 'ended') endedCount += 1
       }
     }
@@ -156,7 +158,7 @@ export class SessionRegistry {
 
   /** A copy: sessions may end while it is walked through. */
   all(): Session[] {
-    return [...this.#sessions]
+    return [...this.#sessions.values()]
   }
 
   /** Resolves when no session is left; at once when none is there. */

@@ -7,6 +7,7 @@
 import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createServer, type SecureContextOptions, type SecureVersion, type Server, type TLSSocket } from 'node:tls'
+import { TurnoverMap } from '../session/turnover-map.ts'
 
 /** What TLS calls PostgreSQL's protocol. */
 export const ALPN_PROTOCOL = 'postgresql'
@@ -41,7 +42,7 @@ export interface HandshakeOptions {
 export class TlsAcceptor {
   readonly #server: Server
   readonly #wantsCertificate: boolean
-  readonly #handshakes = new Map<string, HandshakeOptions>()
+  readonly #handshakes = new TurnoverMap<string, HandshakeOptions>()
 
   /** Throws what OpenSSL says of a certificate or key that it cannot use. */
   constructor(identity: TlsIdentity) {

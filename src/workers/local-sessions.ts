@@ -7,6 +7,7 @@ import type { LookupFunction, Socket } from 'node:net'
 import type { Logger } from 'pino'
 import { formatListenerAddress } from '../config/address.ts'
 import { Admission } from '../net/admission.ts'
+import { RememberedLookup } from '../net/remembered-lookup.ts'
 import { Session } from '../net/session.ts'
 import type { SessionEnvironment } from '../net/session-environment.ts'
 import { SessionRegistry } from '../net/session-registry.ts'
@@ -51,6 +52,7 @@ export class LocalSessions implements SessionHost {
   readonly workers: readonly WorkerStatus[] = []
   readonly lostWorkerCount = 0
   readonly #options: LocalSessionsOptions
+  readonly #addresses: RememberedLookup
   readonly #registry: SessionRegistry
   readonly #admission: Admission
   readonly #descriptors: DescriptorGuard
@@ -61,6 +63,7 @@ export class LocalSessions implements SessionHost {
   constructor(options: LocalSessionsOptions) {
     const { config, clock, logger, lookup, readDescriptorLimit, addressOf, news, among } = options
     const registry = new SessionRegistry(among)
+    this.#addresses = new RememberedLookup({ lookup, clock })
     this.#registry = registry
     this.#options = options
     this.#config = config
@@ -74,9 +77,13 @@ export class LocalSessions implements SessionHost {
         cancelTargets: (request) => cancelTargets(request, this.#admission.decision),
         ...(among === undefined ? {} : { findCancelNode: among.findCancelNode, places: among.places }),
         onHint: news.onHint,
-        onDialed: news.onDialed,
+        onDialed: (node, errno) => {
+          if (errno !== null) this.#addresses.forget()
+          news.onDialed(node, errno)
+        },
         admission: this.#admission,
-        ...{ registry, clock, lookup, logger },
+        lookup: this.#addresses.lookup,
+        ...{ registry, clock, logger },
       },
       (listener) => this.#terminations.of(listener),
     )
@@ -157,11 +164,13 @@ export class LocalSessions implements SessionHost {
   }
 
   takeDecision(decision: Decision, onFenced: (endedCount: number) => void): void {
+    this.#forgetAddresses(decision)
     this.#admission.takeDecision(decision, onFenced)
   }
 
   /** The first half of a decision; see admission.ts. Returns how many sessions were ended. */
   fence(decision: Decision): number {
+    this.#forgetAddresses(decision)
     return this.#admission.fence(decision)
   }
 
@@ -210,5 +219,10 @@ export class LocalSessions implements SessionHost {
     this.#admission.close()
     this.#environments.close()
     this.#terminations.close()
+  }
+
+  /** Servers that change their roles have been restarted, and may have changed their addresses as well. */
+  #forgetAddresses({ primary }: Decision): void {
+    if (primary !== this.#admission.decision?.primary) this.#addresses.forget()
   }
 }

@@ -8,6 +8,7 @@ import process from 'node:process'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { Clock } from '../ports.ts'
+import { TurnoverMap } from '../session/turnover-map.ts'
 import { ControlChannel } from './control-channel.ts'
 import type {
   Answer,
@@ -64,7 +65,7 @@ export class WorkerProcess {
   readonly #control: ControlChannel<ToWorker, ToMain>
   readonly #questions: Questions
   /** Passed, and not known to have arrived; by number, which is the order as well. */
-  readonly #underWay = new Map<number, Connection & { readonly since: number }>()
+  readonly #underWay = new TurnoverMap<number, Connection & { readonly since: number }>()
   readonly #clock: Clock
 
   constructor({ charter, environment, clock, onHeard, onEnded }: WorkerProcessOptions) {
@@ -129,7 +130,7 @@ export class WorkerProcess {
 
   takeCounts(counts: WorkerCounts): void {
     this.counts = counts
-    for (const id of this.#underWay.keys()) {
+    for (const [id] of this.#underWay.entries()) {
       if (id > counts.takenUpTo) break
       this.#underWay.delete(id)
     }
@@ -141,7 +142,7 @@ export class WorkerProcess {
     // remember it.) Unix sockets never have: they count as lost.
     const connections = [...this.#underWay.values()].filter(({ socket }) => socket.localAddress !== undefined)
     const lostCount = this.#underWay.size - connections.length
-    this.#underWay.clear()
+    for (const [id] of this.#underWay.entries()) this.#underWay.delete(id)
     return { connections, lostCount }
   }
 

@@ -4,7 +4,6 @@
  * nobody would fence them any more.
  */
 import type { Socket } from 'node:net'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import process from 'node:process'
 import type { Duplex } from 'node:stream'
 import { isatty } from 'node:tty'
@@ -12,6 +11,7 @@ import type { Logger } from 'pino'
 import { StartError } from '../daemon/start-error.ts'
 import { systemClock } from '../daemon/system-clock.ts'
 import { createSharedLookup } from '../net/shared-lookup.ts'
+import { EventLoopDelay } from '../observability/event-loop-delay.ts'
 import { createLogger } from '../observability/logger.ts'
 import type { NodeIdentity } from '../ports.ts'
 import type { HoldOutcome } from '../session/hold-queue.ts'
@@ -39,7 +39,6 @@ const COUNTS_INTERVAL_MS = 50
 const TIGHT_PART = 0.9
 /** How long the main process may take to answer: it may have to ask the others. */
 const ANSWER_MS = 1_000
-const DELAY_RESOLUTION_MS = 50
 /** The main process asks for a sign of life every second. One that is stopped or hangs fences nobody, as if it were gone. */
 export const MAIN_SILENT_MS = 10_000
 const WATCH_INTERVAL_MS = 1_000
@@ -48,7 +47,7 @@ export class Worker {
   readonly #clock = systemClock
   readonly #control: ControlChannel<ToMain, ToWorker>
   readonly #questions = new Questions(systemClock)
-  readonly #eventLoopDelay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
+  readonly #eventLoopDelay = new EventLoopDelay()
   /** Both are there from `begin` on. */
   #sessions: LocalSessions | null = null
   #logger: Logger | null = null
@@ -74,7 +73,6 @@ export class Worker {
 
   constructor(control: Duplex) {
     this.#control = new ControlChannel(control, (message) => this.#obey(message))
-    this.#eventLoopDelay.enable()
     this.#watchMain()
   }
 
@@ -95,7 +93,7 @@ export class Worker {
     }
     this.#cancelCounts?.()
     this.#questions.close()
-    this.#eventLoopDelay.disable()
+    this.#eventLoopDelay.close()
   }
 
   /** `socket` is not there when the client has left on the way. */
@@ -327,8 +325,7 @@ export class Worker {
 
   #health(): WorkerHealth {
     const { user, system } = process.cpuUsage()
-    const eventLoopDelayMs = Math.max(0, this.#eventLoopDelay.max / 1e6 - DELAY_RESOLUTION_MS)
-    this.#eventLoopDelay.reset()
+    const eventLoopDelayMs = (this.#eventLoopDelay.take()?.max ?? 0) * 1e3
     return { rssBytes: process.memoryUsage.rss(), cpuSeconds: (user + system) / 1e6, eventLoopDelayMs }
   }
 

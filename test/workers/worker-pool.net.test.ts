@@ -5,7 +5,6 @@ import { StartError } from '../../src/daemon/start-error.ts'
 import { systemClock } from '../../src/daemon/system-clock.ts'
 import { Listener } from '../../src/net/listener.ts'
 import type { Clock } from '../../src/ports.ts'
-import type { HostedConfig } from '../../src/workers/session-settings.ts'
 import { WorkerPool } from '../../src/workers/worker-pool.ts'
 import { decide } from '../net/decision-builder.ts'
 import { type FakeServer, startFakeServer } from '../net/fake-server.ts'
@@ -13,28 +12,11 @@ import { RawClient, STARTUP } from '../net/session-rig.ts'
 import { waitFor } from '../support/condition.ts'
 import { createMemoryLog } from '../support/memory-log.ts'
 import { isAlive, signalProcess } from '../support/process-tree.ts'
+import { hostedConfig, LISTENER_ADDRESS } from './hosted-config.ts'
 
-/** As the configuration writes it; the listener of the test is where the system has a free port. */
-const ADDRESS = '127.0.0.1:5432'
 const MISSING: ListenerTls = {
   ...{ mode: 'terminate', cert: '/nowhere/cert.pem', key: '/nowhere/key.pem', clientCa: null, require: false },
   ...{ minVersion: 'TLSv1.2', serverSslmode: 'disable', serverSslrootcert: null },
-}
-
-function configWith(tls: ListenerTls = { mode: 'passthrough' }): HostedConfig {
-  return {
-    listeners: [
-      {
-        address: { kind: 'tcp', host: '127.0.0.1', port: 5432 },
-        ...{ route: 'primary', tls, proxyProtocol: { from: [] }, socketMode: 0o666 },
-        ...{ balance: 'least-sessions', maxLagBytes: 0, fallback: 'none', onPromotion: 'keep' },
-      },
-    ],
-    keepalive: { clientMs: 0, serverMs: 0 },
-    monitor: { decisionTtlMs: 60_000 },
-    hold: { timeoutMs: 30_000, maxSessions: 100, releaseRate: 1000 },
-    limits: { maxSessions: 100, maxSessionsPerAddress: 0, startupTimeoutMs: 10_000, connectTimeoutMs: 10_000 },
-  }
 }
 
 const closers: (() => Promise<unknown>)[] = []
@@ -43,7 +25,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close()
 })
 
-function makePool(config = configWith(), clock: Clock = systemClock) {
+function makePool(config = hostedConfig(), clock: Clock = systemClock) {
   const log = createMemoryLog()
   const node: { address: { host: string; port: number } } = { address: { host: '127.0.0.1', port: 1 } }
   const pool = new WorkerPool({
@@ -65,7 +47,7 @@ function makePool(config = configWith(), clock: Clock = systemClock) {
 
 /** A pool of one worker that routes to the server, and a port that clients connect to. */
 async function open(clock?: Clock) {
-  const { pool, log, node } = makePool(configWith(), clock)
+  const { pool, log, node } = makePool(hostedConfig(), clock)
   const server: FakeServer = await startFakeServer()
   closers.push(async () => await server.close())
   node.address = { host: '127.0.0.1', port: server.port }
@@ -73,7 +55,7 @@ async function open(clock?: Clock) {
   pool.takeDecision(decide({ primary: 'node1', at: systemClock.now() }), () => undefined)
   const listener = new Listener({
     address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-    onConnection: (socket) => pool.accept(socket, ADDRESS),
+    onConnection: (socket) => pool.accept(socket, LISTENER_ADDRESS),
     onError: () => undefined,
   })
   await listener.open()
@@ -88,7 +70,7 @@ async function open(clock?: Clock) {
 
 describe('a pool of workers', () => {
   it('cannot be started where a worker cannot, and says why', async () => {
-    const { pool } = makePool(configWith(MISSING))
+    const { pool } = makePool(hostedConfig(MISSING))
     await expect(pool.start()).rejects.toThrow(StartError)
     await pool.close()
     expect(pool.workers).toEqual([])
@@ -96,7 +78,7 @@ describe('a pool of workers', () => {
 
   it('takes no configuration that a worker cannot take; all goes on with the one before', async () => {
     const { pool, server, connect } = await open()
-    await expect(pool.prepare(configWith(MISSING))).rejects.toThrow('listeners[0].tls.cert')
+    await expect(pool.prepare(hostedConfig(MISSING))).rejects.toThrow('listeners[0].tls.cert')
     connect()
     await (await server.connection()).got(STARTUP)
   })
@@ -110,6 +92,16 @@ describe('a pool of workers', () => {
     await waitFor('the connection', () => pool.size === 1)
     await (await server.connection()).got(STARTUP)
     expect([pid() === before, pool.lostWorkerCount, pool.endedCounts['worker-lost']]).toEqual([false, 1, 0])
+  })
+
+  it('knows for how long a worker stood still', async () => {
+    const { pool, pid } = await open()
+    await waitFor('its first look', () => (pool.workers[0]?.eventLoopDelayMs ?? 0) > 0)
+    signalProcess(pid(), 'SIGSTOP')
+    // This process stands still as well, so that it does not take the worker for one that hangs.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+    signalProcess(pid(), 'SIGCONT')
+    await waitFor('the delay', () => (pool.workers[0]?.eventLoopDelayMs ?? 0) > 140)
   })
 
   it('kills a worker that does not answer, and counts its session', async () => {

@@ -1,9 +1,10 @@
 /** What the configuration and the files that it names leave to be desired. Looks at file modes, reads no secret. */
-import { stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Config } from '../../config/config.ts'
 import type { ConfigFault } from '../../config/fault.ts'
 import type { LoadedState } from '../../daemon/state-file.ts'
+import { BACKLOG } from '../../net/listener.ts'
 import type { Finding } from './finding.ts'
 import type { ClusterView } from './probe-cluster.ts'
 
@@ -15,11 +16,13 @@ export interface ConfigEvidence {
   readonly hasAdminToken: boolean
   readonly statePath: string
   readonly loadedState: LoadedState
+  /** Connections that the kernel keeps for a listener to accept, at most; `null` when that is not known. */
+  readonly backlogMax: number | null
 }
 
 export async function findConfigFaults(
   config: Config,
-  { warnings, hasAdminToken, statePath, loadedState }: ConfigEvidence,
+  { warnings, hasAdminToken, statePath, loadedState, backlogMax }: ConfigEvidence,
   { passwordProblems }: Pick<ClusterView, 'passwordProblems'>,
 ): Promise<Finding[]> {
   const findings: Finding[] = []
@@ -70,6 +73,15 @@ export async function findConfigFaults(
       'run check as the user that runs the proxy',
     )
   }
+  if (backlogMax !== null && backlogMax < BACKLOG) {
+    add(
+      'warning',
+      'short-backlog',
+      `the kernel keeps ${backlogMax} connections for the proxy to accept: when more clients than that reconnect at once, after a failover, the others are late by a second or more`,
+      `raise it, here and in /etc/sysctl.d; in a container it is the container's own (docker run --sysctl):`,
+      [`sysctl -w net.core.somaxconn=${BACKLOG}`],
+    )
+  }
   for (const { path, problem, expected } of warnings) {
     add(
       'warning',
@@ -88,6 +100,15 @@ export async function findConfigFaults(
     )
   }
   return findings
+}
+
+/** What listen(2) is cut down to: net.core.somaxconn. `null` where there is none. */
+export async function readBacklogMax(): Promise<number | null> {
+  try {
+    return Number(await readFile('/proc/sys/net/core/somaxconn', 'utf8'))
+  } catch {
+    return null
+  }
 }
 
 async function isOpenToOthers(file: string, bits = OTHERS): Promise<boolean> {

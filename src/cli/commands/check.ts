@@ -6,7 +6,7 @@ import { formatFaults } from '../../config/fault.ts'
 import { loadConfigFile } from '../../config/load-file.ts'
 import { StateFile } from '../../daemon/state-file.ts'
 import { systemClock } from '../../daemon/system-clock.ts'
-import { findConfigFaults } from '../check/config-findings.ts'
+import { findConfigFaults, readBacklogMax } from '../check/config-findings.ts'
 import { inOrderOfSeverity } from '../check/finding.ts'
 import { findMissingGrants } from '../check/grant-findings.ts'
 import { findNodeFaults } from '../check/node-findings.ts'
@@ -66,6 +66,7 @@ export async function check(options: CheckOptions, terminal: Terminal): Promise<
     hasAdminToken: token.token !== null,
     statePath: stateFile.path,
     loadedState,
+    backlogMax: await readBacklogMax(),
   }
   const findings = inOrderOfSeverity([
     ...(await findConfigFaults(config, configEvidence, view)),

@@ -10,6 +10,7 @@ const SOUND: ConfigEvidence = {
   hasAdminToken: true,
   statePath: '/var/lib/pgha-proxy/state.json',
   loadedState: { kind: 'absent' },
+  backlogMax: 4096,
 }
 
 let folder: string
@@ -70,6 +71,17 @@ describe('findings about the configuration', () => {
     const [finding] = await find('', { loadedState: { kind: 'unreadable', problem: 'EACCES' } })
     expect(finding).toMatchObject({ severity: 'warning', code: 'state-unreadable' })
     expect(finding?.message).toContain('/var/lib/pgha-proxy/state.json cannot be read (EACCES)')
+  })
+
+  it('tell of a kernel that keeps fewer connections waiting than a failover brings', async () => {
+    const [finding] = await find('', { backlogMax: 128 })
+    expect(finding).toMatchObject({
+      ...{ severity: 'warning', code: 'short-backlog' },
+      statements: ['sysctl -w net.core.somaxconn=1024'],
+    })
+    expect(finding?.message).toContain('the kernel keeps 128 connections')
+    expect(await find('', { backlogMax: 1024 })).toEqual([])
+    expect(await find('', { backlogMax: null })).toEqual([])
   })
 
   it('repeat the warnings of the configuration', async () => {
