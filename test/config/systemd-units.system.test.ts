@@ -75,6 +75,23 @@ describe('pgha-proxy.service', () => {
   })
 })
 
+describe('the options of Node', () => {
+  const unit = service.get('Environment')?.find((value) => value.startsWith('NODE_OPTIONS='))
+
+  it('bound the room for new objects, whatever the memory of the machine', () => {
+    const asked = ['--max-old-space-size=1024', '-p', 'v8.getHeapStatistics().heap_size_limit / 2 ** 20']
+    const env = { NODE_OPTIONS: unit?.slice('NODE_OPTIONS='.length) }
+    const { status, stdout, stderr } = spawnSync(process.execPath, asked, { env, encoding: 'utf8' })
+    // The young generation counts as three semi-spaces.
+    expect([status, Number(stdout), stderr]).toEqual([0, 1024 + 3 * 16, ''])
+  })
+
+  it('are those of the image', () => {
+    const image = /^(?:ENV)? +(NODE_OPTIONS=\S+)/m.exec(readFileSync(join(CONFIG, '..', 'Dockerfile'), 'utf8'))?.[1]
+    expect(image).toBe(unit)
+  })
+})
+
 describe('a credential of pgha-proxy.service', () => {
   let folder: string
 

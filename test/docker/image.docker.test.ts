@@ -133,6 +133,12 @@ describe.skipIf(leftOut('the container image', engineAvailable()))('the image', 
     expect(Config).toMatchObject({ User: '1000:1000', StopSignal: 'SIGTERM', Volumes: { '/var/lib/pgha-proxy': {} } })
     expect(await docker('run', '--rm', IMAGES.proxy, '--version')).toBe(`${PACKAGE.version}\n`)
   })
+
+  it('gives V8 16 MiB for new objects, whatever the memory of the machine', async () => {
+    const limit = 'v8.getHeapStatistics().heap_size_limit / 2 ** 20'
+    // The young generation counts as three semi-spaces.
+    expect(Number(await inImage('node', '--max-old-space-size=1024', '-p', limit))).toBe(1024 + 3 * 16)
+  })
 })
 
 describe.skipIf(leftOut('containers of the image', engineAvailable()))('a container', () => {
