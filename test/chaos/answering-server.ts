@@ -14,8 +14,8 @@ export interface Statement {
 
 export type Answerer = (statement: Statement, connection: FakeConnection) => void
 
-/** `answer` is called for each statement and sends what is to be said to it. */
-export async function startAnsweringServer(answer: Answerer): Promise<FakeServer> {
+/** `answer` is called for each statement and sends what is to be said to it. `login` is what a client is greeted with. */
+export async function startAnsweringServer(answer: Answerer, login: Buffer = LOGIN): Promise<FakeServer> {
   return await startFakeServer((connection) => {
     let isLoggedIn = false
     let framed = 0
@@ -26,7 +26,7 @@ export async function startAnsweringServer(answer: Answerer): Promise<FakeServer
         if (connection.receivedBytes < length) return
         isLoggedIn = true
         framed = length
-        connection.send(LOGIN)
+        connection.send(login)
       }
       const { messages, rest } = frameNaively(connection.received.subarray(framed))
       framed = connection.receivedBytes - rest.length

@@ -85,9 +85,12 @@ export class ChaosSession {
     })
     const session = new ChaosSession(options, client, socket)
     let isOpen = false
+    // Read together with the end of the login, it comes before `connect` has resolved, and nobody says it again.
+    let toldEarly: ClientError | null = null
     let timer: NodeJS.Timeout | undefined
     client.on('error', (error) => {
       if (isOpen) session.#end('other', describeError(error))
+      else toldEarly ??= describeError(error)
     })
     client.on('end', () => {
       if (isOpen) session.#end('other', null)
@@ -113,7 +116,7 @@ export class ChaosSession {
     }
     isOpen = true
     history.write({ kind: 'opened', at: monotonicMs(), session: id, inHotStandby })
-    if (socket.destroyed) session.#end('other', null)
+    if (toldEarly !== null || socket.destroyed) session.#end('other', toldEarly)
     return session
   }
 

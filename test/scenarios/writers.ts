@@ -116,11 +116,12 @@ export class Writer {
     do {
       const number = `${this.#options.name}-${this.#sequence}`
       this.#sequence += 1
-      const { rows } = await client.query<{ server: string }>(INSERT, [number, this.#options.name])
+      const insert = client.query<{ server: string }>(INSERT, [number, this.#options.name])
+      // What the server said before, even with the end of the login, is the cause; the query only says "not queryable".
+      const { rows } = await insert.catch((error: unknown) => Promise.reject(broken ?? error))
       this.acknowledged.push({ number, server: rows[0]?.server ?? '', at: performance.now() })
       const { paceMs = 20 } = this.#options
       if (paceMs > 0) await delay(paceMs)
-      // What the server said between two invoices is the cause; the next query would only say "not queryable".
       if (broken !== null) throw broken
     } while (this.#options.style === 'long' && !this.#isStopping)
     await client.end()
