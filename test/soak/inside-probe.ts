@@ -9,11 +9,13 @@ import net from 'node:net'
 import { join } from 'node:path'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
-import { queryObjects } from 'node:v8'
+import { getHeapSpaceStatistics, queryObjects } from 'node:v8'
 import type { InsideView } from './inside.ts'
 
 const COLLECTIONS = 4
 const ATTEMPTS = 10
+/** Machine code, and what else the compilers make: `trusted` holds bytecode. */
+const CODE_SPACES = /^(code|trusted)_/
 const { gc } = globalThis
 const folder = process.env['PGHA_SOAK_INSIDE']
 const idleTimer = setTimeout(() => {}, 0)
@@ -39,10 +41,17 @@ async function look(settles: boolean): Promise<InsideView> {
     gc?.()
     await new Promise((resolve) => setImmediate(resolve))
   }
-  const { heapUsed, external } = process.memoryUsage()
+  const { heapUsed, external, arrayBuffers } = process.memoryUsage()
+  const code = getHeapSpaceStatistics().filter((space) => CODE_SPACES.test(space.space_name))
   const resources: Record<string, number> = {}
   for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1
-  const view = { heapBytes: heapUsed, externalBytes: external, resources }
+  const view = {
+    heapBytes: heapUsed,
+    codeBytes: code.reduce((sum, space) => sum + space.space_used_size, 0),
+    externalBytes: external,
+    bufferBytes: arrayBuffers,
+    resources,
+  }
   if (!settles) return { ...view, alive: null }
   return { ...view, alive: { timers: countAlive(Timer), sockets: countAlive(net.Socket) } }
 }

@@ -11,8 +11,12 @@ import { fileURLToPath } from 'node:url'
 /** What a process knows of itself. */
 export interface InsideView {
   readonly heapBytes: number
+  /** Of it what V8 has compiled: of the program, not of its sessions, and V8 throws it away and makes it anew as it likes. */
+  readonly codeBytes: number
   /** Buffers and whatever else lies beside V8's heap. */
   readonly externalBytes: number
+  /** Of it the buffers. */
+  readonly bufferBytes: number
   /** What keeps the process running, by kind, as Node names it: `TCPSocketWrap`, `Timeout` (those not unref'd) … */
   readonly resources: Readonly<Record<string, number>>
   /** Objects in the heap after collections; only when it was told to settle. */
@@ -93,7 +97,9 @@ export class Inside {
 function sum(left: InsideView, right: InsideView): InsideView {
   return {
     heapBytes: left.heapBytes + right.heapBytes,
+    codeBytes: left.codeBytes + right.codeBytes,
     externalBytes: left.externalBytes + right.externalBytes,
+    bufferBytes: left.bufferBytes + right.bufferBytes,
     resources: sumOf(left.resources, right.resources),
     alive:
       left.alive === null || right.alive === null

@@ -22,6 +22,7 @@ function rest(cycle: number, changes: Partial<RestPoint> = {}): RestPoint {
     resources: { TCPServerWrap: 3, TCPSocketWrap: 2, Timeout: 4 },
     // The first cycle loads code and fills caches: nobody is to take that for a leak.
     liveBytes: (cycle === 1 ? 9 : 12) * MIB + noise * 1024,
+    bufferBytes: MIB,
     rssBytes: (cycle === 1 ? 90 : 120) * MIB,
     ...changes,
   }
@@ -81,6 +82,37 @@ describe('the rules against leaks', () => {
       ),
     )
     expect(findLeaks(points)).toEqual([])
+  })
+
+  it('take nothing for a leak that is kept for the next sessions, or was compiled', () => {
+    // Seen of a run of 3,900 sessions a cycle, KiB after each phase: buffers of the pools, objects. What V8 had compiled
+    // came and went with another 1,000 KiB. The sum of the three failed a run in CI.
+    const buffers = [
+      [1744, 655, 2191],
+      [2255, 655, 2257],
+      [2768, 2767, 1231],
+    ]
+    const objects = [
+      [26_346, 26_409, 26_164],
+      [26_096, 26_176, 26_219],
+      [26_306, 26_277, 26_361],
+    ]
+    const points = objects.flatMap((cycle, index) =>
+      cycle.map((kib, phase) =>
+        rest(index + 1, {
+          phase: ['standing', 'passing', 'failover'][phase] ?? '',
+          sessionsEnded: [1_255, 2_245, 5_552, 6_804, 7_794, 11_223, 12_475, 13_465, 16_475][3 * index + phase] ?? 0,
+          liveBytes: kib * 1024,
+          bufferBytes: (buffers[index]?.[phase] ?? 0) * 1024,
+        }),
+      ),
+    )
+    expect(findLeaks(points)).toEqual([])
+  })
+
+  it('find one buffer that is lost for every hundred sessions', () => {
+    const lost = series((cycle) => ({ sessionsEnded: cycle * 3_000, bufferBytes: MIB + 30 * cycle * 128 * 1024 }))
+    expect(findLeaks(lost).map(({ what }) => what)).toEqual([expect.stringMatching(/^buffers: 1310\.7 bytes/)])
   })
 
   it('find what only one of the phases leaves behind', () => {

@@ -26,16 +26,20 @@ export interface RestPoint {
   readonly sockets: number
   /** What keeps the process running, by kind. */
   readonly resources: Readonly<Record<string, number>>
-  /** The heap after collections, and buffers beside it. */
+  /** The heap after collections, and what its objects hold beside it; without compiled code, and without buffers. */
   readonly liveBytes: number
+  /** What buffers hold, also such as are kept for the next session. */
+  readonly bufferBytes: number
   readonly rssBytes: number
 }
 
 export interface LeakLimits {
-  /** Growth of the live heap for each session that ended. */
+  /** Growth of the live heap, and of buffers, for each session that ended. */
   readonly bytesPerSession: number
   /** Growth that says nothing, however few the sessions: histories by time, and the noise of the heap. */
   readonly heapNoiseBytes: number
+  /** The same of buffers: the pools for all sessions keep as many as were needed at a time, 5 MiB a process at most. */
+  readonly bufferNoiseBytes: number
   /** Growth of resident memory: of the allocator, which gives little back. */
   readonly rssShare: number
   readonly rssNoiseBytes: number
@@ -44,6 +48,7 @@ export interface LeakLimits {
 export const LEAK_LIMITS: LeakLimits = {
   bytesPerSession: 20,
   heapNoiseBytes: 512 * 1024,
+  bufferNoiseBytes: 6 * 1024 * 1024,
   rssShare: 0.3,
   rssNoiseBytes: 48 * 1024 * 1024,
 }
@@ -75,8 +80,16 @@ export function findLeaks(points: readonly RestPoint[], limits: LeakLimits = LEA
     ]
     return texts.map((what) => ({ phase, what }))
   })
-  return [...ofPhases, ...heapGrowth(floorsOf(points), limits).map((what) => ({ phase: 'all phases', what }))]
+  const ofAll = [
+    ...memoryGrowth('live heap', floorsOf(points), limits, liveBytesOf, limits.heapNoiseBytes),
+    ...memoryGrowth('buffers', floorsOf(points, bufferBytesOf), limits, bufferBytesOf, limits.bufferNoiseBytes),
+  ]
+  return [...ofPhases, ...ofAll.map((what) => ({ phase: 'all phases', what }))]
 }
+
+type ReadBytes = (point: RestPoint) => number
+const liveBytesOf: ReadBytes = ({ liveBytes }) => liveBytes
+const bufferBytesOf: ReadBytes = ({ bufferBytes }) => bufferBytes
 
 /** What can be counted exactly, by its name in a finding. */
 export type Counts = ReadonlyMap<string, number>
@@ -96,28 +109,28 @@ export function isBelow(ceiling: Counts, point: RestPoint): boolean {
 }
 
 /**
- * Of each cycle the rest with the least live heap, in the order of the cycles. What leaks is in every later rest, whichever
- * phase it came from; what a single rest has more than the others was only not collected yet.
+ * Of each cycle the rest with the least live heap (or what else `read` gives), in the order of the cycles. What leaks is in
+ * every later rest, whichever phase it came from; what a single rest has more than the others was only not collected yet.
  */
-export function floorsOf(points: readonly RestPoint[]): readonly RestPoint[] {
+export function floorsOf(points: readonly RestPoint[], read: ReadBytes = liveBytesOf): readonly RestPoint[] {
   const floors = new Map<number, RestPoint>()
   for (const point of points) {
     const floor = floors.get(point.cycle)
-    if (point.cycle > 0 && (floor === undefined || point.liveBytes < floor.liveBytes)) floors.set(point.cycle, point)
+    if (point.cycle > 0 && (floor === undefined || read(point) < read(floor))) floors.set(point.cycle, point)
   }
   return [...floors.values()].toSorted((a, b) => a.cycle - b.cycle)
 }
 
-/** Bytes of the live heap for each session that ended, by least squares over the cycles that are warm. */
-export function bytesPerSession(cycles: readonly RestPoint[]): number {
+/** Bytes of the live heap, or else, for each session that ended, by least squares over the cycles that are warm. */
+export function bytesPerSession(cycles: readonly RestPoint[], read: ReadBytes = liveBytesOf): number {
   const warm = cycles.filter(({ cycle }) => cycle > WARM_CYCLE)
   const meanX = mean(warm.map(({ sessionsEnded }) => sessionsEnded))
-  const meanY = mean(warm.map(({ liveBytes }) => liveBytes))
+  const meanY = mean(warm.map(read))
   let covariance = 0
   let variance = 0
-  for (const { sessionsEnded, liveBytes } of warm) {
-    covariance += (sessionsEnded - meanX) * (liveBytes - meanY)
-    variance += (sessionsEnded - meanX) ** 2
+  for (const point of warm) {
+    covariance += (point.sessionsEnded - meanX) * (read(point) - meanY)
+    variance += (point.sessionsEnded - meanX) ** 2
   }
   return variance === 0 ? 0 : covariance / variance
 }
@@ -152,16 +165,22 @@ function earlierThan(now: RestPoint, points: readonly RestPoint[]): readonly Res
   return points.slice(0, points.indexOf(now))
 }
 
-function heapGrowth(cycles: readonly RestPoint[], limits: LeakLimits): string[] {
+function memoryGrowth(
+  name: string,
+  cycles: readonly RestPoint[],
+  limits: LeakLimits,
+  read: ReadBytes,
+  noiseBytes: number,
+): string[] {
   const warm = cycles.filter(({ cycle }) => cycle > WARM_CYCLE)
   const [first, last] = [warm[0], warm.at(-1)]
   if (first === undefined || last === undefined) return []
   const sessions = last.sessionsEnded - first.sessionsEnded
-  const perSession = bytesPerSession(cycles)
-  if (perSession * sessions <= limits.bytesPerSession * sessions + limits.heapNoiseBytes) return []
+  const perSession = bytesPerSession(cycles, read)
+  if (perSession * sessions <= limits.bytesPerSession * sessions + noiseBytes) return []
   return [
-    `live heap: ${perSession.toFixed(1)} bytes for each of ${sessions} sessions, ` +
-      `${kibibytes(first.liveBytes)} after cycle ${first.cycle}, ${kibibytes(last.liveBytes)} after cycle ${last.cycle}`,
+    `${name}: ${perSession.toFixed(1)} bytes for each of ${sessions} sessions, ` +
+      `${kibibytes(read(first))} after cycle ${first.cycle}, ${kibibytes(read(last))} after cycle ${last.cycle}`,
   ]
 }
 

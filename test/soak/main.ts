@@ -102,6 +102,7 @@ function describe({ cycle, phase, seconds, outcome, rest }: PhaseResult, start: 
   return (
     `${cycle} ${phase.padEnd(8)} ${seconds.toFixed(1).padStart(5)} s  ${figures.join(', ')}\n` +
     `  at rest: ${rest.sessionsEnded} sessions ended, live heap ${(rest.liveBytes / 1024).toFixed(0)} KiB, ` +
+    `buffers ${(rest.bufferBytes / 1024).toFixed(0)} KiB, ` +
     `RSS ${(rest.rssBytes / 2 ** 20).toFixed(0)} MiB, files ${files} (${atStart} at start), timers ${rest.timers}, ` +
     `sockets ${rest.sockets}, threads ${rest.threads}, ${JSON.stringify(rest.resources)}\n` +
     `  ended by ${JSON.stringify(rest.endedBy)}`

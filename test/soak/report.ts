@@ -150,8 +150,8 @@ export function figuresOf(run: SoakRun): string {
     ...phases.flatMap((phase) => phaseTable(phase, results)),
     'At rest, after each phase:',
     '',
-    '| cycle, phase | sessions ended | live heap, KiB | RSS, MiB | open files | timers | sockets | threads |',
-    '|---|---:|---:|---:|---:|---:|---:|---:|',
+    '| cycle, phase | sessions ended | live heap, KiB | buffers, KiB | RSS, MiB | open files | timers | sockets | threads |',
+    '|---|---:|---:|---:|---:|---:|---:|---:|---:|',
     ...[start, ...results.map(({ rest }) => rest)].map(restLine),
     '',
     `Live heap, at the least of each cycle, from the second on: ${bytesPerSession(floorsOf(results.map(({ rest }) => rest))).toFixed(1)} bytes a session.`,
@@ -178,10 +178,11 @@ function phaseTable(phase: Phase, results: readonly PhaseResult[]): string[] {
 
 function restLine(rest: RestPoint): string {
   const files = Object.values(rest.files).reduce((sum, count) => sum + count, 0)
-  const { sessionsEnded, liveBytes, rssBytes, timers, sockets, threads } = rest
+  const { sessionsEnded, liveBytes, bufferBytes, rssBytes, timers, sockets, threads } = rest
   const values = [
     sessionsEnded,
     Math.round(liveBytes / KIB),
+    Math.round(bufferBytes / KIB),
     Math.round(rssBytes / MIB),
     files,
     timers,

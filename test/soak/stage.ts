@@ -256,7 +256,8 @@ export class SoakStage {
   /** Nothing here connects to the proxy, or the connection would be counted. */
   async #counts() {
     const { pids } = this
-    const { alive, heapBytes, externalBytes, resources } = await this.#inside.look(pids, { settles: true })
+    const inside = await this.#inside.look(pids, { settles: true })
+    const { alive, heapBytes, codeBytes, externalBytes, bufferBytes, resources } = inside
     const { rssBytes, threads } = sampleProcesses(pids)
     return {
       files: filesByKind(pids),
@@ -264,7 +265,8 @@ export class SoakStage {
       timers: alive?.timers ?? Number.NaN,
       sockets: alive?.sockets ?? Number.NaN,
       resources,
-      liveBytes: heapBytes + externalBytes,
+      liveBytes: heapBytes - codeBytes + externalBytes - bufferBytes,
+      bufferBytes,
       rssBytes,
     }
   }
