@@ -18,12 +18,16 @@ import { reapOnExit } from '../support/reaper.ts'
 import { makeServerFolder } from '../support/temp-folder.ts'
 import { FLOOR } from './contenders/floor.ts'
 import type { RelayEndsAnswer, RelayEndsOrder } from './relay-ends.ts'
+import { valuesOf } from './report/compare.ts'
+import { takeTurns } from './rounds.ts'
 import { percentile } from './statistics.ts'
 
 /** Sessions of ours that do not get through at once; only measured as new ones. */
 const HELD = 'pgha-proxy, held first'
 const REFUSED = 'pgha-proxy, refused with 57P03'
 const LARGE = 'HAProxy, 256 KiB buffers'
+/** Nothing between the two ends: what they can do at most. */
+const NONE = 'no relay'
 
 export interface RelayBenchOptions {
   readonly rounds: number
@@ -42,10 +46,10 @@ export interface RelayBenchOptions {
 export interface RelayBenchRow {
   /** `exchange, 8 clients`, `bulk down, rows of 8192 B` … */
   readonly workload: string
-  readonly relay: 'pgha-proxy' | 'HAProxy' | typeof LARGE | typeof FLOOR | typeof HELD | typeof REFUSED
+  readonly relay: 'pgha-proxy' | 'HAProxy' | typeof LARGE | typeof FLOOR | typeof HELD | typeof REFUSED | typeof NONE
   readonly rateUnit: 'exchanges/s' | 'MB/s' | 'sessions/s'
   readonly rates: readonly number[]
-  /** CPU time of the relaying process. */
+  /** CPU time of the relaying process; none where there is none. */
   readonly cpuUnit: 'µs/exchange' | 'ms/GB' | 'µs/session'
   readonly cpus: readonly number[]
 }
@@ -61,7 +65,7 @@ interface Workload {
 
 interface RunningRelay {
   readonly name: RelayBenchRow['relay']
-  readonly pid: number
+  readonly pid: number | null
   readonly port: number
 }
 
@@ -89,6 +93,7 @@ export async function benchRelay(options: RelayBenchOptions): Promise<RelayBench
       { name: FLOOR, pid: floor.pid, port: floor.port },
       { name: HELD, pid: held.pid, port: held.port },
       { name: REFUSED, pid: refused.pid, port: refused.port },
+      { name: NONE, pid: null, port: ends.port },
     ]
     const rows: RelayBenchRow[] = []
     for (const workload of workloadsOf(options)) {
@@ -122,7 +127,7 @@ function workloadsOf({ seconds, bulkBytes, clientCounts }: RelayBenchOptions): W
         name: `exchange, ${clientCount} clients`,
         clientCount,
         order: () => ({ kind: 'exchange', seconds }),
-        without: [LARGE, HELD, REFUSED],
+        without: [LARGE, HELD, REFUSED, NONE],
         units: { rateUnit: 'exchanges/s', cpuUnit: 'µs/exchange' },
       }),
     ),
@@ -133,7 +138,7 @@ function workloadsOf({ seconds, bulkBytes, clientCounts }: RelayBenchOptions): W
       name: 'new sessions',
       clientCount: 0,
       order: ({ name, port }) => ({ kind: name === REFUSED ? 'refused' : 'sessions', port, seconds, parallel: 8 }),
-      without: [LARGE],
+      without: [LARGE, NONE],
       units: { rateUnit: 'sessions/s', cpuUnit: 'µs/session' },
     },
   ]
@@ -144,29 +149,30 @@ async function measure(
   relays: readonly RunningRelay[],
   { ends, rounds }: { readonly ends: ChildProcess; readonly rounds: number },
 ): Promise<RelayBenchRow[]> {
-  const rows = relays.map(({ name }) => ({
+  // As long as it is measured: a process that has just begun compiles, and what a session needs is most of its code.
+  for (let round = 0; units.rateUnit === 'sessions/s' && round < rounds; round += 1) {
+    for (const relay of relays) await ask(ends, order(relay))
+  }
+  const isBulk = units.rateUnit === 'MB/s'
+  const samples = await takeTurns(relays, rounds, async (relay) => {
+    if (clientCount > 0) {
+      await ask(ends, { kind: 'open', port: relay.port, count: clientCount })
+      if (units.rateUnit === 'exchanges/s') await ask(ends, { kind: 'exchange', seconds: WARM_UP_MS / 1000 })
+    }
+    const cpuBeforeNs = cpuNsOf(relay.pid)
+    const { count, ms } = await ask(ends, order(relay))
+    const cpuNs = cpuNsOf(relay.pid) - cpuBeforeNs
+    await ask(ends, { kind: 'close' })
+    const cpu = isBulk ? cpuNs / 1e6 / (count / 1e9) : cpuNs / 1000 / count
+    return { rate: isBulk ? count / 1000 / ms : (count * 1000) / ms, cpu: relay.pid === null ? null : cpu }
+  })
+  return relays.map(({ name }) => ({
     workload,
     relay: name,
     ...units,
-    rates: [] as number[],
-    cpus: [] as number[],
+    rates: valuesOf(samples, name, 'rate') ?? [],
+    cpus: valuesOf(samples, name, 'cpu') ?? [],
   }))
-  for (let round = 0; round < rounds; round += 1) {
-    for (const [index, relay] of relays.entries()) {
-      if (clientCount > 0) {
-        await ask(ends, { kind: 'open', port: relay.port, count: clientCount })
-        if (units.rateUnit === 'exchanges/s') await ask(ends, { kind: 'exchange', seconds: WARM_UP_MS / 1000 })
-      }
-      const cpuBeforeNs = cpuNsOf(relay.pid)
-      const { count, ms } = await ask(ends, order(relay))
-      const cpuNs = cpuNsOf(relay.pid) - cpuBeforeNs
-      const isBulk = units.rateUnit === 'MB/s'
-      rows[index]?.rates.push(isBulk ? count / 1000 / ms : (count * 1000) / ms)
-      rows[index]?.cpus.push(isBulk ? cpuNs / 1e6 / (count / 1e9) : cpuNs / 1000 / count)
-      await ask(ends, { kind: 'close' })
-    }
-  }
-  return rows
 }
 
 function describe(row: RelayBenchRow, all: readonly RelayBenchRow[]): string {
@@ -176,10 +182,8 @@ function describe(row: RelayBenchRow, all: readonly RelayBenchRow[]): string {
     const haproxy = all.find(({ relay }) => relay === 'HAProxy')
     return haproxy === undefined ? '' : (percentile(row[key], 0.5) / percentile(haproxy[key], 0.5)).toFixed(2)
   }
-  return (
-    `${row.workload.padEnd(34)} ${row.relay.padEnd(26)} ${show(row.rates).padStart(26)} ${row.rateUnit} (x ${ratio('rates')})` +
-    `   CPU ${show(row.cpus)} ${row.cpuUnit} (x ${ratio('cpus')})`
-  )
+  const rate = `${row.workload.padEnd(34)} ${row.relay.padEnd(26)} ${show(row.rates).padStart(26)} ${row.rateUnit} (x ${ratio('rates')})`
+  return row.cpus.length === 0 ? rate : `${rate}   CPU ${show(row.cpus)} ${row.cpuUnit} (x ${ratio('cpus')})`
 }
 
 async function ask(ends: ChildProcess, order: RelayEndsOrder): Promise<RelayEndsAnswer> {
@@ -189,7 +193,8 @@ async function ask(ends: ChildProcess, order: RelayEndsOrder): Promise<RelayEnds
 }
 
 /** User and system time of all threads of the process. */
-function cpuNsOf(pid: number): number {
+function cpuNsOf(pid: number | null): number {
+  if (pid === null) return 0
   return readdirSync(`/proc/${pid}/task`)
     .map((thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]))
     .reduce((sum, ns) => sum + ns, 0)

@@ -5,6 +5,8 @@
 import { once } from 'node:events'
 import { createServer, Socket } from 'node:net'
 import process from 'node:process'
+import { adoptSocket } from '../../src/net/adopt-socket.ts'
+import { LendingSocket } from '../../src/net/lending-socket.ts'
 import { firstPacket, int32, message, PROTOCOL_3_0, parameters } from '../protocol/wire-bytes.ts'
 
 /** What the parent orders; each is answered by a RelayEndsAnswer. */
@@ -122,24 +124,32 @@ function orderOf(direction: 'down' | 'up', blocks: number, messageBytes: number)
   return Buffer.concat([message('Q', direction === 'down' ? 'down\0' : 'up__\0'), int32(blocks), int32(messageBytes)])
 }
 
-function serve(socket: Socket): void {
+/** Reads without allocating, as its clients do: or it would be the server that bulk has to wait for. */
+function serve(accepted: Socket): void {
+  const socket = adoptSocket(accepted)
+  if (!(socket instanceof LendingSocket)) throw new Error('this version of Node lends no buffers')
+  let isLoggedIn = false
   let awaitedBytes = 0
   socket.on('error', () => undefined)
-  socket.once('data', () => {
-    socket.write(LOGIN)
-    socket.on('data', (chunk: Buffer) => {
-      if (awaitedBytes > 0) {
-        awaitedBytes -= chunk.length
+  socket.lend({
+    borrow: (chunk, count) => {
+      if (!isLoggedIn) {
+        isLoggedIn = true
+        socket.write(LOGIN)
+      } else if (awaitedBytes > 0) {
+        awaitedBytes -= count
         if (awaitedBytes <= 0) socket.write(READY)
-      } else if (chunk.length === ORDER_BYTES && chunk.toString('latin1', 5, 9) === 'down') {
+      } else if (count === ORDER_BYTES && chunk.toString('latin1', 5, 9) === 'down') {
         send(socket, blockOf(chunk.readInt32BE(14)), chunk.readInt32BE(10))
-      } else if (chunk.length === ORDER_BYTES && chunk.toString('latin1', 5, 9) === 'up__') {
+      } else if (count === ORDER_BYTES && chunk.toString('latin1', 5, 9) === 'up__') {
         awaitedBytes = chunk.readInt32BE(10) * blockOf(chunk.readInt32BE(14)).length
         socket.write(READY)
-      } else if (chunk.length === TERMINATE.length) socket.end()
+      } else if (count === TERMINATE.length) socket.end()
       else socket.write(REPLY)
-    })
+      return false
+    },
   })
+  socket.resume()
 }
 
 let clients: Client[] = []
@@ -275,7 +285,7 @@ async function obey(order: RelayEndsOrder): Promise<RelayEndsAnswer> {
 }
 
 if (process.send !== undefined) {
-  const server = createServer({ noDelay: true }, serve)
+  const server = createServer({ noDelay: true, pauseOnConnect: true }, serve)
   server.listen({ host: '127.0.0.1', port: 0, backlog: 1024 })
   await once(server, 'listening')
   process.once('disconnect', () => process.exit())

@@ -7,6 +7,7 @@ import type { BenchOptions } from './bench-options.ts'
 import { BenchStage, missingPeers } from './bench-stage.ts'
 import { describeMachine } from './machine.ts'
 import { renderSection } from './report/render.ts'
+import { describeStolen, processorTimes } from './stolen-time.ts'
 import type { Workload } from './workload.ts'
 import { writePage } from './write-page.ts'
 
@@ -38,12 +39,14 @@ export async function runWorkloads(workloads: readonly Workload[], options: Benc
   try {
     for (const workload of workloads) {
       const workloadStartedAt = performance.now()
+      const timesBefore = processorTimes()
       print(`\n== ${workload.id} ==`)
       try {
         const section = await workload.run(context)
         const took = ((performance.now() - workloadStartedAt) / 1_000).toFixed(0)
         const given = `--rounds ${options.rounds} --seconds ${options.seconds}`
-        const when = `Measured ${new Date().toISOString().slice(0, 10)} with \`${given}\`, in ${took} s.`
+        const stolen = describeStolen(timesBefore, processorTimes())
+        const when = `Measured ${new Date().toISOString().slice(0, 10)} with \`${given}\`, in ${took} s${stolen}.`
         const text = renderSection(section, when)
         sections.set(section.id, text)
         print(`\n${text}`)

@@ -25,6 +25,7 @@ export interface OwnProxyOptions {
   readonly certificate?: Certificate
   /** More of the configuration file. */
   readonly more?: Readonly<Record<string, unknown>>
+  /** After those of the unit. */
   readonly nodeArgs?: readonly string[]
 }
 
@@ -43,7 +44,7 @@ export async function startOwnProxy(options: OwnProxyOptions): Promise<OwnProxy>
     log: { level: 'info', format: 'json' },
     ...more,
   })
-  const proxy = new ProxyProcess(config, { ...BUILT, nodeArgs })
+  const proxy = new ProxyProcess(config, { ...BUILT, nodeArgs: [...BUILT.nodeArgs, ...nodeArgs] })
   try {
     await proxy.waitUntilReady()
   } catch (error) {

@@ -8,6 +8,7 @@ import { parseBenchOptions } from '../bench-options.ts'
 import { missingPeers } from '../bench-stage.ts'
 import { describeMachine } from '../machine.ts'
 import { renderSection } from '../report/render.ts'
+import { describeStolen, processorTimes } from '../stolen-time.ts'
 import { writePage } from '../write-page.ts'
 import { benchFailovers } from './failover-bench.ts'
 import { failoverFaults, failoverSection } from './failover-section.ts'
@@ -29,10 +30,11 @@ for (const line of describeMachine()) print(line)
 for (const name of missingPeers()) if (name !== 'PgBouncer') print(`left out: ${name} is not installed`)
 
 const startedAt = performance.now()
+const timesBefore = processorTimes()
 const watchMs = options.isQuick ? WATCH_MS.quick : WATCH_MS.full
 const results = await benchFailovers({ count: options.count, isQuick: options.isQuick, watchMs, report: print })
 const seconds = ((performance.now() - startedAt) / 1_000).toFixed(0)
-const when = `Measured ${new Date().toISOString().slice(0, 10)}, in ${seconds} s.`
+const when = `Measured ${new Date().toISOString().slice(0, 10)}, in ${seconds} s${describeStolen(timesBefore, processorTimes())}.`
 const section = renderSection(failoverSection(results, watchMs), when)
 const files = [...results.configs]
   .filter(([name]) => name !== 'pgha-proxy')

@@ -7,10 +7,12 @@ import { TARGET_HEAD } from './render.ts'
 const INTRO = `# Benchmarks
 
 What it costs to put pgha-proxy between an application and PostgreSQL, beside what else people put there. Written by
-\`npm run bench -- --write-docs\` and \`npm run bench:failover -- --write-docs\`; \`--only NAME\` replaces one section. On
-loopback with pgbench, PostgreSQL and the proxy on one machine, throughput says little and CPU of the proxy per
-transaction most. The contenders take turns, A B C ..., in every round; every figure is the median of the rounds, with
-the least and the most behind it. A ratio compares within one round, and is the median of these.`
+\`npm run bench:docs\`; \`npm run bench -- --write-docs --only NAME\` replaces one section. On loopback with pgbench,
+PostgreSQL and the proxy on one machine, throughput says little and CPU of the proxy per transaction most. The contenders
+take turns, A B C ..., in every round; every figure is the median of the rounds, with the least and the most behind it. A
+ratio compares within one round, and is the median of these. On a virtual machine a round in which the host gave more
+than 3 % of the processors' time to others is begun anew, unless there have been as many of those as there are rounds
+already.`
 
 const SECTION = /<!-- section (\S+) -->\n([\s\S]*?)\n<!-- end \1 -->/g
 

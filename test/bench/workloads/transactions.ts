@@ -26,17 +26,26 @@ const FLOOR_NOTE =
   `${FLOOR}: two sockets of Node, one shared buffer to read into, and nothing else (test/bench/floor-relay.ts): no proxy ` +
   'in Node without native code can cost less.'
 
+interface CompareOptions {
+  readonly rounds: number
+  readonly hasFloor?: boolean
+  /** Of each contender, before the first round. */
+  readonly runInSeconds?: number
+}
+
 /** All contenders in turns with the same arguments. */
 async function compare(
   context: BenchContext,
   args: readonly string[],
-  { rounds, hasFloor = false }: { readonly rounds: number; readonly hasFloor?: boolean },
+  { rounds, hasFloor = false, runInSeconds = 0 }: CompareOptions,
 ): Promise<Samples> {
   const { options, report } = context
   const stage = await context.stage()
   // One workload with all of them shows that they can be started.
   const usual = stage.fewContenders(options.isQuick && !args.includes('-S'))
   const contenders = hasFloor ? [...usual, stage.floor] : usual
+  for (const contender of runInSeconds === 0 ? [] : contenders)
+    await runPgbench({ contender, args, seconds: runInSeconds })
   return await takeTurns(contenders, rounds, async (contender) => {
     const figures = await runPgbench({ contender, args, seconds: options.seconds, warmUpSeconds: warmUpSeconds(args) })
     report(`${contender.name}: ${describe(figures)}`)
@@ -127,12 +136,17 @@ export const wide: Workload = {
   },
 }
 
+/** Some five thousand sessions: by then Node has compiled what they need. */
+const RUN_IN_SECONDS = 15
+
 export const connect: Workload = {
   id: 'connect',
   run: async (context) => {
+    const runInSeconds = context.options.isQuick ? 1 : RUN_IN_SECONDS
     const samples = await compare(context, ['-S', '-C', ...clientsArgs(8)], {
       rounds: context.options.rounds,
       hasFloor: true,
+      runInSeconds,
     })
     const what = 'new sessions (-C) against HAProxy:'
     return {
@@ -141,6 +155,7 @@ export const connect: Workload = {
       notes: [
         'pgbench -S -C, 8 clients, without passwords: SCRAM costs PostgreSQL so much that the proxies would not be seen.',
         'PgBouncer keeps its sessions with the server (DISCARD ALL between two clients), so PostgreSQL forks no process.',
+        `Each contender ran for ${runInSeconds} s before the first round: a process that has just begun pays more.`,
         FLOOR_NOTE,
       ],
       tables: [comparisonTable('', samples, SESSION_METRICS)],
