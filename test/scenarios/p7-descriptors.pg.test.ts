@@ -90,7 +90,7 @@ describe.skipIf(leftOut('file descriptors that run out', available))('a proxy wi
     await late.waitForEnd()
     expect(late.errors).toEqual([expect.objectContaining({ S: 'FATAL', C: '53300', M: TOO_MANY_CLIENTS })])
     late.destroy()
-    expect(await endedCount('too-many-sessions')).toBe(1)
+    await waitFor('it to be counted', () => endedCount('too-many-sessions'), { until: (count) => count === 1 })
     expect(openFiles()).toBeLessThan(OPEN_FILES - 20)
     await leaveAll()
     await neighbour.waitForMore(100)
@@ -103,9 +103,14 @@ describe.skipIf(leftOut('file descriptors that run out', available))('a proxy wi
       until: (count) => count >= 2 * shutsAt,
     })
     expect(silent.every((client) => client.received.length === 0)).toBe(true)
+    await proxy.waitForLog('the word', ({ msg }) => String(msg).startsWith('file descriptors run out'))
     expect(logged('file descriptors run out')).toHaveLength(1)
     expect(openFiles()).toBeLessThan(OPEN_FILES)
-    expect(await endedCount('out-of-descriptors')).toBe(silent.filter((client) => client.hasEnded).length)
+    const countedAndEnded = async () => [
+      await endedCount('out-of-descriptors'),
+      silent.filter((client) => client.hasEnded).length,
+    ]
+    await waitFor('as many to be counted', countedAndEnded, { until: ([counted, ended]) => counted === ended })
 
     // The proxy's own work: the admin server has answered, the file is read, the node is asked.
     const since = proxy.log.length
@@ -120,6 +125,7 @@ describe.skipIf(leftOut('file descriptors that run out', available))('a proxy wi
     const turnedAway = await endedCount('out-of-descriptors')
     await leaveAll()
     clients.push(await RawClient.login(target))
+    await proxy.waitForLog('the word', ({ msg }) => String(msg).startsWith('file descriptors are free again'))
     expect(logged('file descriptors are free again')).toEqual([expect.objectContaining({ level: 'info', turnedAway })])
     expect(logged('file descriptors run out')).toHaveLength(1)
     await neighbour.waitForMore(100)
