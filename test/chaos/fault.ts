@@ -34,6 +34,8 @@ export const FAULT_KINDS = [
   'proxy-restarted',
   'proxy-forgets',
   'proxy-upgraded',
+  'worker-killed',
+  'worker-frozen',
 ] as const
 export type FaultKind = (typeof FAULT_KINDS)[number]
 

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { PlannedFault } from './fault.ts'
 import type { FaultMaker } from './fault-table.ts'
 import { cutOff } from './faults-of-nodes.ts'
+import { WORKERS, WORKERS_PROXY } from './hosts.ts'
 import { memoryShortageAvailable } from './memory-shortage.ts'
 import type { ChaosStage } from './stage.ts'
 
@@ -100,5 +101,23 @@ export const PROXY_FAULTS = {
     begin: () => stage.proxy(proxy).upgrade(),
     isBrief: true,
     end: async () => {},
+  }),
+
+  'worker-killed': (stage) => ({
+    target: WORKERS_PROXY,
+    detail: `SIGKILL to one of its ${WORKERS} workers`,
+    effect: { sessionsLost: [WORKERS_PROXY] },
+    begin: () => stage.proxy(WORKERS_PROXY).killWorker(),
+    isBrief: true,
+    end: async () => {},
+  }),
+
+  'worker-frozen': (stage) => ({
+    target: WORKERS_PROXY,
+    detail: `SIGSTOP to one of its ${WORKERS} workers: nobody fences its sessions`,
+    // It is killed when it does not answer, and at once when the primary changes.
+    effect: { frozen: [WORKERS_PROXY], sessionsLost: [WORKERS_PROXY] },
+    begin: async () => stage.proxy(WORKERS_PROXY).freezeWorker(),
+    end: async () => stage.proxy(WORKERS_PROXY).thawWorker(),
   }),
 } satisfies Readonly<Record<string, FaultMaker>>

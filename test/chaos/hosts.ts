@@ -6,6 +6,10 @@ export const DATA_NODES = ['node1', 'node2', 'node3'] as const
 export const NODES = [...DATA_NODES, 'witness'] as const
 export const PROXIES = ['proxy1', 'proxy2'] as const
 
+/** The one that has its sessions in workers; the other is one process. */
+export const WORKERS_PROXY = 'proxy2' satisfies (typeof PROXIES)[number]
+export const WORKERS = 2
+
 export type DataNodeName = (typeof DATA_NODES)[number]
 export type NodeName = (typeof NODES)[number]
 export type ProxyName = (typeof PROXIES)[number]

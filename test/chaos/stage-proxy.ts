@@ -3,7 +3,7 @@
  * support. It writes every line of the proxy's log into the history, and each start and end of a process.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { waitFor } from '../support/condition.ts'
 import { NetworkHost } from '../support/network-host.ts'
@@ -12,7 +12,17 @@ import { type ProxiedCluster, type ProxyConfig, writeProxyConfig } from '../supp
 import { type LogRecord, ProxyProcess } from '../support/proxy-process.ts'
 import type { HistoryEvent } from './history.ts'
 import { monotonicMs } from './history-file.ts'
-import { ADDRESSES, ADMIN_PORT, DATA_NODES, type ProxyName, SERVER_PORT, STANDBY_PORT, WRITE_PORT } from './hosts.ts'
+import {
+  ADDRESSES,
+  ADMIN_PORT,
+  DATA_NODES,
+  type ProxyName,
+  SERVER_PORT,
+  STANDBY_PORT,
+  WORKERS,
+  WORKERS_PROXY,
+  WRITE_PORT,
+} from './hosts.ts'
 import { killForMemory } from './memory-shortage.ts'
 import { livingBy, stepWallClock } from './wall-clock.ts'
 
@@ -47,6 +57,7 @@ export class StageProxy {
   #readCount = 0
   #isEndExpected = false
   #isDiskFull = false
+  #frozenWorker: number | null = null
 
   private constructor(
     name: ProxyName,
@@ -85,6 +96,7 @@ export class StageProxy {
         nodes: DATA_NODES.map((node) => ({ name: node, address: `${node}:${SERVER_PORT}` })),
         admin: { address: `0.0.0.0:${ADMIN_PORT}` },
         log: { level: 'info' },
+        workers: name === WORKERS_PROXY ? WORKERS : 1,
       },
     )
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${STATE_DISK_KIB}k,mode=0700`, 'state', config.stateDirectory])
@@ -148,10 +160,12 @@ export class StageProxy {
     await this.kill()
   }
 
-  /** SIGKILL to all of it. */
+  /** SIGKILL; what workers it has end by themselves. */
   async kill(): Promise<void> {
     this.#isEndExpected = true
-    await this.#proxy?.destroy()
+    const ended = this.#proxy?.destroy()
+    this.thawWorker()
+    await ended
   }
 
   /** SIGTERM, and a second one when its sessions take their time; resolves when it has ended. */
@@ -177,6 +191,32 @@ export class StageProxy {
 
   thaw(): void {
     for (const pid of this.#pids()) for (const each of [...descendantsOf(pid), pid]) signalProcess(each, 'SIGCONT')
+  }
+
+  /** SIGKILL to one worker; resolves when another is in its place. */
+  async killWorker(): Promise<void> {
+    const [victim] = this.#workerPids()
+    if (victim === undefined) return
+    signalProcess(victim, 'SIGKILL')
+    const isReplaced = (): boolean => {
+      const pids = this.#workerPids()
+      return !this.isRunning || (pids.length === WORKERS && !pids.includes(victim))
+    }
+    await waitFor(`another worker of ${this.name}`, isReplaced, { timeoutMs: 60_000, until: Boolean })
+  }
+
+  /** One worker stands still, the others and the main process go on. */
+  freezeWorker(): void {
+    const [victim] = this.#workerPids()
+    if (victim === undefined) return
+    this.#frozenWorker = victim
+    signalProcess(victim, 'SIGSTOP')
+  }
+
+  /** Unless it has been killed meanwhile. */
+  thawWorker(): void {
+    if (this.#frozenWorker !== null) signalProcess(this.#frozenWorker, 'SIGCONT')
+    this.#frozenWorker = null
   }
 
   /** Which names it can look up: all, or none with an error at once, or none after a wait for a name server. */
@@ -231,6 +271,11 @@ export class StageProxy {
     spawnSync('umount', [this.#config.stateDirectory])
   }
 
+  #workerPids(): readonly number[] {
+    const { pid } = this
+    return pid === undefined ? [] : descendantsOf(pid).filter(isWorker)
+  }
+
   #pids(): readonly number[] {
     // After an upgrade the one before may still have sessions, and is no child of ours alone.
     const pid = this.#proxy?.pid
@@ -256,5 +301,15 @@ export class StageProxy {
 
   #tellProcess(pid: number, what: 'started' | 'took-over' | 'ended', detail: string): void {
     this.#tell({ kind: 'process', at: monotonicMs(), proxy: this.name, pid, what, detail })
+  }
+}
+
+/** By the number that a worker has in the list of processes. */
+function isWorker(pid: number): boolean {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    return words.some((word) => /^worker-\d+$/.test(word))
+  } catch {
+    return false
   }
 }
