@@ -7,6 +7,7 @@ import type { Socket } from 'node:net'
 import process from 'node:process'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { handleOf, type SocketHandle } from '../net/socket-handle.ts'
 import type { Clock } from '../ports.ts'
 import { TurnoverMap } from '../session/turnover-map.ts'
 import { ControlChannel } from './control-channel.ts'
@@ -33,6 +34,13 @@ export interface Connection {
   readonly socket: Socket
   /** Its address as in the configuration. */
   readonly listener: string
+}
+
+interface ConnectionUnderWay extends Connection {
+  /** The socket has it no more once Node has sent it. */
+  readonly handle: SocketHandle | null
+  /** In milliseconds of the clock. */
+  readonly since: number
 }
 
 /** How a worker ended. */
@@ -65,7 +73,7 @@ export class WorkerProcess {
   readonly #control: ControlChannel<ToWorker, ToMain>
   readonly #questions: Questions
   /** Passed, and not known to have arrived; by number, which is the order as well. */
-  readonly #underWay = new TurnoverMap<number, Connection & { readonly since: number }>()
+  readonly #underWay = new TurnoverMap<number, ConnectionUnderWay>()
   readonly #clock: Clock
 
   constructor({ charter, environment, clock, onHeard, onEnded }: WorkerProcessOptions) {
@@ -122,7 +130,8 @@ export class WorkerProcess {
 
   /** The socket was accepted in pause: nothing has been read from it. */
   pass(socket: Socket, passed: PassedConnection): void {
-    this.#underWay.set(passed.id, { socket, listener: passed.listener, since: this.#clock.now() })
+    const { id, listener } = passed
+    this.#underWay.set(id, { socket, handle: handleOf(socket), listener, since: this.#clock.now() })
     // Whoever resets his connection meanwhile is found gone by the worker.
     socket.on('error', () => undefined)
     this.#child.send(passed, socket, { keepOpen: false }, () => undefined)
@@ -136,14 +145,19 @@ export class WorkerProcess {
     }
   }
 
-  /** After its end: connections that never left this process, for another worker. The others are counted. */
+  /** After its end: connections that never left this process, for another worker. The others are closed and counted. */
   salvage(): { readonly connections: readonly Connection[]; readonly lostCount: number } {
-    // One that has left is no socket of ours any more, and so has no address at this end. (Of the far end Node would
-    // remember it.) Unix sockets never have: they count as lost.
-    const connections = [...this.#underWay.values()].filter(({ socket }) => socket.localAddress !== undefined)
-    const lostCount = this.#underWay.size - connections.length
-    for (const [id] of this.#underWay.entries()) this.#underWay.delete(id)
-    return { connections, lostCount }
+    const { size } = this.#underWay
+    const connections: Connection[] = []
+    for (const [id, { socket, handle, listener }] of this.#underWay.entries()) {
+      this.#underWay.delete(id)
+      // One that has left is no socket of ours any more, and so has no address at this end. (Of the far end Node would
+      // remember it.) Unix sockets never have: they count as lost.
+      if (socket.localAddress !== undefined) connections.push({ socket, listener })
+      // Node keeps one open for ever whose arrival the other process does not confirm (nodejs/node#19433).
+      else handle?.close()
+    }
+    return { connections, lostCount: size - connections.length }
   }
 
   /** It ends by itself when it has no session left. */

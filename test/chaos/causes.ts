@@ -14,10 +14,15 @@ export const CLIENTS = 'clients'
  * Packets that are late or partly lost end no connection.
  */
 export function proxyWasAway(index: HistoryIndex, proxy: string, from: number, to: number): boolean {
+  const lostSome = faultsDuring(index, from, to).some(({ effect }) => effect.sessionsLost?.includes(proxy))
+  return lostSome || proxyWasUnreachable(index, proxy, from, to)
+}
+
+/** As `proxyWasAway`, but sessions that were lost are no cause: their clients are told at once. */
+export function proxyWasUnreachable(index: HistoryIndex, proxy: string, from: number, to: number): boolean {
   return faultsDuring(index, from, to).some((fault) => {
-    const { down, sessionsLost, forgets } = fault.effect
-    const isGone = [down, sessionsLost, forgets].some((list) => list?.includes(proxy))
-    return isGone || cutsPath(fault, CLIENTS, proxy)
+    const { down, forgets } = fault.effect
+    return [down, forgets].some((list) => list?.includes(proxy)) || cutsPath(fault, CLIENTS, proxy)
   })
 }
 

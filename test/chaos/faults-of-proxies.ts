@@ -116,7 +116,7 @@ export const PROXY_FAULTS = {
     target: WORKERS_PROXY,
     detail: `SIGSTOP to one of its ${WORKERS} workers: nobody fences its sessions`,
     // It is killed when it does not answer, and at once when the primary changes.
-    effect: { frozen: [WORKERS_PROXY], sessionsLost: [WORKERS_PROXY] },
+    effect: { sessionsLost: [WORKERS_PROXY] },
     begin: async () => stage.proxy(WORKERS_PROXY).freezeWorker(),
     end: async () => stage.proxy(WORKERS_PROXY).thawWorker(),
   }),

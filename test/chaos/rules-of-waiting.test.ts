@@ -112,7 +112,7 @@ describe('the rules of waiting', () => {
       ).toEqual(['refused-without-cause'])
       expect(
         refused()
-          .fault({ sessionsLost: ['proxy1'] }, 9_000, 12_000)
+          .fault({ down: ['proxy1'], sessionsLost: ['proxy1'] }, 9_000, 12_000)
           .broken(),
       ).toEqual([])
       expect(
@@ -130,6 +130,11 @@ describe('the rules of waiting', () => {
           .refused(at + 10, NO_STANDBY)
       expect(refused(29_000).broken()).toEqual([])
       expect(refused(31_000).broken()).toEqual(['refused-without-cause'])
+    })
+
+    it('is broken by a login that nobody answers when its worker was lost: whoever loses a session is told', () => {
+      const refused = well().connect('a', 10_000).refused(47_000, told('GAVE-UP', 'no login'))
+      expect(refused.fault({ sessionsLost: ['proxy1'] }, 9_000, 27_000).broken()).toEqual(['refused-without-cause'])
     })
 
     it('is kept by a login that waits for a server that stands still', () => {

@@ -1,7 +1,15 @@
 /**
  * P3 by the history: new sessions are held, not refused, within the bounds of time, and go on by themselves. Pure.
  */
-import { anotherWasAccepted, CLIENTS, proxyWasAway, proxyWasFrozen, serverEnded, wasDisturbed } from './causes.ts'
+import {
+  anotherWasAccepted,
+  CLIENTS,
+  proxyWasAway,
+  proxyWasFrozen,
+  proxyWasUnreachable,
+  serverEnded,
+  wasDisturbed,
+} from './causes.ts'
 import { SILENT_CLIENTS } from './client-plan.ts'
 import { classifyError, type ErrorKind } from './error-words.ts'
 import { faultsDuring, touchesPath } from './evidence.ts'
@@ -67,7 +75,7 @@ function isCaused(kind: ErrorKind, session: ClientSession, refusedAt: number, { 
     case 'gave-up':
       // A login that had begun waits for its own server, however long that says nothing.
       return (
-        proxyWasAway(index, proxy, from, to) ||
+        proxyWasUnreachable(index, proxy, from, to) ||
         proxyWasFrozen(index, proxy, from, to) ||
         isStalled(index, proxy, from, to)
       )

@@ -19,6 +19,12 @@ const MISSING: ListenerTls = {
   ...{ minVersion: 'TLSv1.2', serverSslmode: 'disable', serverSslrootcert: null },
 }
 
+/** On which a worker is found out in half a second. */
+const QUICK: Clock = {
+  ...systemClock,
+  schedule: (delayMs, callback) => systemClock.schedule(delayMs <= 1000 ? delayMs / 10 : delayMs, callback),
+}
+
 const closers: (() => Promise<unknown>)[] = []
 
 afterEach(async () => {
@@ -105,11 +111,7 @@ describe('a pool of workers', () => {
   })
 
   it('kills a worker that does not answer, and counts its session', async () => {
-    const quick: Clock = {
-      ...systemClock,
-      schedule: (delayMs, callback) => systemClock.schedule(delayMs <= 1000 ? delayMs / 10 : delayMs, callback),
-    }
-    const { pool, log, server, connect, pid } = await open(quick)
+    const { pool, log, server, connect, pid } = await open(QUICK)
     const client = connect()
     await (await server.connection()).got(STARTUP)
     const before = pid()
@@ -119,5 +121,17 @@ describe('a pool of workers', () => {
     await waitFor('the client to be told', () => client.isClosed || client.hasEnded)
     await waitFor('it to be counted', () => pool.endedCounts['worker-lost'] === 1)
     expect(log.news()).toContain('error a worker does not answer: it is killed')
+  })
+
+  it('leaves no client waiting whose connection was on its way to a worker that is killed: it ends, others are served', async () => {
+    const { pool, server, connect, pid } = await open(QUICK)
+    const before = pid()
+    signalProcess(before, 'SIGSTOP')
+    const [first] = [connect(), connect(), connect()]
+    await waitFor('all to be on their way', () => pool.size === 3)
+    await waitFor('its end', () => !isAlive(before))
+    await waitFor('the first to be told', () => first?.isClosed)
+    for (let count = 0; count < 2; count += 1) await (await server.connection()).got(STARTUP)
+    expect([pool.size, pool.endedCounts['worker-lost']]).toEqual([2, 1])
   })
 })
