@@ -86,7 +86,7 @@ class ReadSlot {
 
 export interface LendingSocketOptions
   extends Pick<SocketConstructorOpts, 'allowHalfOpen' | 'noDelay' | 'keepAlive' | 'keepAliveInitialDelay'> {
-  /** Of a connection that is there already, and not to be read from before somebody asks; not documented, see adopt-socket.ts. */
+  /** Of a connection that is there already, and not to be read from before somebody asks; not documented, see socket-handle.ts. */
   readonly handle?: object
   readonly manualStart?: boolean
 }
